@@ -1,0 +1,355 @@
+/* The descriptors and tables that the headers of this folder declare. */
+#include "msg/types.h"
+#include "msg/api.h"
+#include "msg/run.h"
+#include "msg/give.h"
+#include "msg/store.h"
+#include "msg/net.h"
+#include "msg/ctl.h"
+
+#define REC_SELF struct health_config
+REC_DEFINE(health_config, HEALTH_CONFIG_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct container_config
+REC_DEFINE(container_config, CONTAINER_CONFIG_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct log_config
+REC_DEFINE(log_config, LOG_CONFIG_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct port_binding
+REC_DEFINE(port_binding, PORT_BINDING_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct port_map
+REC_DEFINE(port_map, PORT_MAP_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct restart_policy
+REC_DEFINE(restart_policy, RESTART_POLICY_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct ulimit_rec
+REC_DEFINE(ulimit_rec, ULIMIT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct device_mapping
+REC_DEFINE(device_mapping, DEVICE_MAPPING_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct device_request
+REC_DEFINE(device_request, DEVICE_REQUEST_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct weight_device
+REC_DEFINE(weight_device, WEIGHT_DEVICE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct throttle_device
+REC_DEFINE(throttle_device, THROTTLE_DEVICE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct bind_options
+REC_DEFINE(bind_options, BIND_OPTIONS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct driver_config
+REC_DEFINE(driver_config, DRIVER_CONFIG_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct volume_options
+REC_DEFINE(volume_options, VOLUME_OPTIONS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct tmpfs_options
+REC_DEFINE(tmpfs_options, TMPFS_OPTIONS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct mount_spec
+REC_DEFINE(mount_spec, MOUNT_SPEC_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct seccomp_arg
+REC_DEFINE(seccomp_arg, SECCOMP_ARG_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct seccomp_filter
+REC_DEFINE(seccomp_filter, SECCOMP_FILTER_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct seccomp_rule
+REC_DEFINE(seccomp_rule, SECCOMP_RULE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct seccomp_arch_map
+REC_DEFINE(seccomp_arch_map, SECCOMP_ARCH_MAP_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct seccomp_profile
+REC_DEFINE(seccomp_profile, SECCOMP_PROFILE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct host_config
+REC_DEFINE(host_config, HOST_CONFIG_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct endpoint_ipam
+REC_DEFINE(endpoint_ipam, ENDPOINT_IPAM_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct endpoint
+REC_DEFINE(endpoint, ENDPOINT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct network_settings
+REC_DEFINE(network_settings, NETWORK_SETTINGS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct container_state
+REC_DEFINE(container_state, CONTAINER_STATE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct mount_point
+REC_DEFINE(mount_point, MOUNT_POINT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct graph_driver
+REC_DEFINE(graph_driver, GRAPH_DRIVER_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct container
+REC_DEFINE(container, CONTAINER_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct filter
+REC_DEFINE(filter, FILTER_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct history
+REC_DEFINE(history, HISTORY_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct image_layer
+REC_DEFINE(image_layer, IMAGE_LAYER_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct image
+REC_DEFINE(image, IMAGE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct volume
+REC_DEFINE(volume, VOLUME_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct ipam_pool
+REC_DEFINE(ipam_pool, IPAM_POOL_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct ipam
+REC_DEFINE(ipam, IPAM_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct network_member
+REC_DEFINE(network_member, NETWORK_MEMBER_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct network
+REC_DEFINE(network, NETWORK_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct event
+REC_DEFINE(event, EVENT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_ref
+REC_DEFINE(api_ref, API_REF_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_create
+REC_DEFINE(api_create, API_CREATE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_created
+REC_DEFINE(api_created, API_CREATED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_list
+REC_DEFINE(api_list, API_LIST_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct summary_port
+REC_DEFINE(summary_port, SUMMARY_PORT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct container_summary
+REC_DEFINE(container_summary, CONTAINER_SUMMARY_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_summaries
+REC_DEFINE(api_summaries, API_SUMMARIES_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_stop
+REC_DEFINE(api_stop, API_STOP_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_kill
+REC_DEFINE(api_kill, API_KILL_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_rename
+REC_DEFINE(api_rename, API_RENAME_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_remove
+REC_DEFINE(api_remove, API_REMOVE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_wait
+REC_DEFINE(api_wait, API_WAIT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_waited
+REC_DEFINE(api_waited, API_WAITED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_resize
+REC_DEFINE(api_resize, API_RESIZE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_attach
+REC_DEFINE(api_attach, API_ATTACH_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_logs
+REC_DEFINE(api_logs, API_LOGS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_log_files
+REC_DEFINE(api_log_files, API_LOG_FILES_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct exec_config
+REC_DEFINE(exec_config, EXEC_CONFIG_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_exec_start
+REC_DEFINE(api_exec_start, API_EXEC_START_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct exec_state
+REC_DEFINE(exec_state, EXEC_STATE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct proc
+REC_DEFINE(proc, PROC_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_procs
+REC_DEFINE(api_procs, API_PROCS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_images
+REC_DEFINE(api_images, API_IMAGES_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_tag
+REC_DEFINE(api_tag, API_TAG_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_image_remove
+REC_DEFINE(api_image_remove, API_IMAGE_REMOVE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_image_removed
+REC_DEFINE(api_image_removed, API_IMAGE_REMOVED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_load
+REC_DEFINE(api_load, API_LOAD_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_progress
+REC_DEFINE(api_progress, API_PROGRESS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_import
+REC_DEFINE(api_import, API_IMPORT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_save
+REC_DEFINE(api_save, API_SAVE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_filters
+REC_DEFINE(api_filters, API_FILTERS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_pruned
+REC_DEFINE(api_pruned, API_PRUNED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_volume_create
+REC_DEFINE(api_volume_create, API_VOLUME_CREATE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_volumes
+REC_DEFINE(api_volumes, API_VOLUMES_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_volume_remove
+REC_DEFINE(api_volume_remove, API_VOLUME_REMOVE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_networks
+REC_DEFINE(api_networks, API_NETWORKS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_events
+REC_DEFINE(api_events, API_EVENTS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_info
+REC_DEFINE(api_info, API_INFO_FIELDS)
+#undef REC_SELF
+EDGE_DEFINE(api_edge, "api", API_MESSAGES)
+#define REC_SELF struct run_id
+REC_DEFINE(run_id, RUN_ID_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_prepare
+REC_DEFINE(run_prepare, RUN_PREPARE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_prepared
+REC_DEFINE(run_prepared, RUN_PREPARED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_limits
+REC_DEFINE(run_limits, RUN_LIMITS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_mount
+REC_DEFINE(run_mount, RUN_MOUNT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_link
+REC_DEFINE(run_link, RUN_LINK_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_process
+REC_DEFINE(run_process, RUN_PROCESS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_spec
+REC_DEFINE(run_spec, RUN_SPEC_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_started
+REC_DEFINE(run_started, RUN_STARTED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_signal
+REC_DEFINE(run_signal, RUN_SIGNAL_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_freeze
+REC_DEFINE(run_freeze, RUN_FREEZE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_resize
+REC_DEFINE(run_resize, RUN_RESIZE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_stream
+REC_DEFINE(run_stream, RUN_STREAM_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_exec
+REC_DEFINE(run_exec, RUN_EXEC_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_exit
+REC_DEFINE(run_exit, RUN_EXIT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_state
+REC_DEFINE(run_state, RUN_STATE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_states
+REC_DEFINE(run_states, RUN_STATES_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_update
+REC_DEFINE(run_update, RUN_UPDATE_FIELDS)
+#undef REC_SELF
+EDGE_DEFINE(run_edge, "run", RUN_MESSAGES)
+#define REC_SELF struct idmap_given
+REC_DEFINE(idmap_given, IDMAP_GIVEN_FIELDS)
+#undef REC_SELF
+EDGE_DEFINE(idmap_edge, "idmap", IDMAP_MESSAGES)
+#define REC_SELF struct mount_wish
+REC_DEFINE(mount_wish, MOUNT_WISH_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct mount_wishes
+REC_DEFINE(mount_wishes, MOUNT_WISHES_FIELDS)
+#undef REC_SELF
+EDGE_DEFINE(mount_edge, "mount", MOUNT_MESSAGES)
+#define REC_SELF struct store_name
+REC_DEFINE(store_name, STORE_NAME_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_loaded
+REC_DEFINE(store_loaded, STORE_LOADED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_save
+REC_DEFINE(store_save, STORE_SAVE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_drop
+REC_DEFINE(store_drop, STORE_DROP_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_inventory
+REC_DEFINE(store_inventory, STORE_INVENTORY_FIELDS)
+#undef REC_SELF
+EDGE_DEFINE(store_edge, "store", STORE_MESSAGES)
+#define REC_SELF struct net_bridge
+REC_DEFINE(net_bridge, NET_BRIDGE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct net_name
+REC_DEFINE(net_name, NET_NAME_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct net_port
+REC_DEFINE(net_port, NET_PORT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct net_endpoint
+REC_DEFINE(net_endpoint, NET_ENDPOINT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct net_inventory
+REC_DEFINE(net_inventory, NET_INVENTORY_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct net_state
+REC_DEFINE(net_state, NET_STATE_FIELDS)
+#undef REC_SELF
+EDGE_DEFINE(net_edge, "net", NET_MESSAGES)
+#define REC_SELF struct engine_config
+REC_DEFINE(engine_config, ENGINE_CONFIG_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct ctl_start
+REC_DEFINE(ctl_start, CTL_START_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct ctl_edge
+REC_DEFINE(ctl_edge, CTL_EDGE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct ctl_worker
+REC_DEFINE(ctl_worker, CTL_WORKER_FIELDS)
+#undef REC_SELF
+EDGE_DEFINE(ctl_edge_table, "ctl", CTL_MESSAGES)
