@@ -19,7 +19,7 @@ enum role {
 
 enum role_landlock {
 	LANDLOCK_NONE,     /* none: its descendants are containers, and mounts fail in a Landlock domain */
-	LANDLOCK_EMPTY,    /* no file at all */
+	LANDLOCK_EMPTY,    /* no file at all; if it was handed a tree, that (empty) directory becomes its root */
 	LANDLOCK_TREES,    /* only the trees that it was handed at start */
 };
 
@@ -31,7 +31,8 @@ struct role_row {
 	uint64_t ns_caps;            /* capabilities within its own user namespace (stored, unpacker) */
 	bool no_new_privs;
 	enum role_landlock landlock;
-	const char *const *syscalls; /* allow-list, NULL-terminated; NULL: the deny-list that containers may inherit */
+	const char *const *syscalls; /* allow-list, NULL-terminated, closed by role_sandbox; NULL: the deny-list that containers
+	                                may inherit, set by role_drop (a filter without no_new_privs needs a capability) */
 	uint64_t nofile, nproc;      /* rlimits; 0: inherited. nproc counts the whole user */
 	bool may_dump;               /* stays dumpable (its owner must be able to open its maps) */
 };
@@ -41,7 +42,8 @@ extern const struct role_row role_table[ROLE_COUNT];
 /* For the supervisor's child, between fork and exec: groups, ids, capability sets (the row's as ambient), bounding set,
    securebits, no_new_privs, rlimits. uid and gid are the row's user's. */
 int role_drop(enum role role, uid_t uid, gid_t gid, struct err *e) must_check;
-struct role_tree { int fd; bool write; };
+/* fd: a directory; write: may also create, change and remove beneath it; exec: may execute; close: comp_main closes fd after the sandbox is shut. */
+struct role_tree { int fd; bool write, exec, close; };
 /* For the process itself, once it has its descriptors: verifies ids and capabilities against the row, then not dumpable,
    no_new_privs, Landlock, seccomp. Any error is fatal for the caller. */
 int role_sandbox(enum role role, const struct role_tree *trees, size_t n, struct err *e) must_check;
