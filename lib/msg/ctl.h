@@ -74,7 +74,9 @@ REC_DECLARE(engine_config, ENGINE_CONFIG_FIELDS)
 #define CTL_START_FIELDS(F, O, L) \
 	O(engine_config, config, NULL) \
 	F(strs, cgroups, NULL, 32) \
-	F(str,  principal, NULL, 256)
+	F(str,  principal, NULL, 256) \
+	/* the uid of the runtime, for the givers that check whose namespace they are handed */ \
+	F(num,  run_uid, NULL, UINT32_MAX)
 REC_DECLARE(ctl_start, CTL_START_FIELDS)
 #define CTL_EDGE_FIELDS(F, O, L) \
 	F(str, name, NULL, 16)
