@@ -93,11 +93,11 @@ const struct role_row role_table[ROLE_COUNT] = {
 		.caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FSETID) | CAP(FOWNER) | CAP(MKNOD) | CAP(NET_RAW) | CAP(SETGID) | CAP(SETUID) |
 		    CAP(SETFCAP) | CAP(SETPCAP) | CAP(NET_BIND_SERVICE) | CAP(SYS_CHROOT) | CAP(KILL) | CAP(AUDIT_WRITE) |
 		    CAP(SYS_ADMIN) | CAP(NET_ADMIN) | CAP(DAC_READ_SEARCH) },
-	[ROLE_STORED] = { .name = "stored", .binary = "bulwark-stored", .user = "bulwark-store", .no_new_privs = true,
+	[ROLE_STORED] = { .name = "stored", .binary = "bulwark-stored", .image_root = true, .no_new_privs = true,
 		.ns_caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) | CAP(SETFCAP) | CAP(MKNOD) | CAP(SYS_CHROOT) |
 		    CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) | CAP(SYS_ADMIN) | CAP(KILL),
 		.landlock = LANDLOCK_TREES, .syscalls = sys_stored, .nofile = 4096 },
-	[ROLE_UNPACKER] = { .name = "unpacker", .binary = "bulwark-unpacker", .user = "bulwark-store", .no_new_privs = true,
+	[ROLE_UNPACKER] = { .name = "unpacker", .binary = "bulwark-unpacker", .image_root = true, .no_new_privs = true,
 		.ns_caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) | CAP(SETFCAP) | CAP(MKNOD),
 		.landlock = LANDLOCK_TREES, .syscalls = sys_unpacker, .nofile = 256 },
 	[ROLE_MOUNTER] = { .name = "mounter", .binary = "bulwark-mounter", .user = "bulwark-mount", .no_new_privs = true,
@@ -242,9 +242,8 @@ role_drop(enum role role, uid_t uid, gid_t gid, struct err *e)
 	if (setgroups(0, NULL) < 0)
 		return err_sys(e, errno, "drop groups");
 	for (int c = 0; c < 64 && prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
-		/* containers get capabilities inside their own user namespaces, whose bounding set starts full only if the
-		   creator's was: the runtime keeps the bounding set, having no capability and (for itself) no way to one */
-		if ((keep >> c & 1) == 0 && role != ROLE_RUNTIME && role != ROLE_HOST_RUNTIME && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+		/* (a new user namespace starts with a full set again, so the runtime needs none either) */
+		if ((keep >> c & 1) == 0 && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
 			return err_sys(e, errno, "drop capability %d from the bounding set", c);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return err_sys(e, errno, "change to uid %u", uid);

@@ -27,6 +27,7 @@ struct role_row {
 	const char *name;            /* as in logs and docs */
 	const char *binary;          /* file name in the libexec directory */
 	const char *user;            /* NULL: root */
+	bool image_root;             /* runs as root of a user namespace over the image id range: as IMAGE_ID_BASE on the host */
 	uint64_t caps;               /* capabilities on the host, bit mask */
 	uint64_t ns_caps;            /* capabilities within its own user namespace (stored, unpacker) */
 	bool no_new_privs;
