@@ -101,7 +101,9 @@ const struct role_row role_table[ROLE_COUNT] = {
 		.ns_caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) | CAP(SETFCAP) | CAP(MKNOD),
 		.landlock = LANDLOCK_TREES, .syscalls = sys_unpacker, .nofile = 256 },
 	[ROLE_MOUNTER] = { .name = "mounter", .binary = "bulwark-mounter", .user = "bulwark-mount", .no_new_privs = true,
-		.caps = CAP(SYS_ADMIN) | CAP(DAC_READ_SEARCH), .landlock = LANDLOCK_TREES, .syscalls = sys_mounter, .nofile = 512 },
+		.caps = CAP(SYS_ADMIN) | CAP(DAC_READ_SEARCH), .landlock = LANDLOCK_TREES, .syscalls = sys_mounter, .nofile = 1024,
+		/* a missing host directory is created in a detached mount, which no rule can name */
+		.landlock_leave = LANDLOCK_ACCESS_FS_MAKE_DIR },
 	[ROLE_NETD] = { .name = "netd", .binary = "bulwark-netd", .user = "bulwark-net", .no_new_privs = true, .caps = CAP(NET_ADMIN),
 		.landlock = LANDLOCK_TREES, .syscalls = sys_netd, .nofile = 4096 },
 };
@@ -177,13 +179,15 @@ role_landlock_only(enum role role, const struct role_tree *trees, size_t n, stru
 		attr.handled_access_fs |= LL_REFER;
 	if (abi >= 3)
 		attr.handled_access_fs |= LL_TRUNCATE;
+	attr.handled_access_fs &= ~role_table[role].landlock_leave;
 	set = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 	if (set < 0)
 		return err_sys(e, errno, "Landlock rules");
 	for (size_t i = 0; role_table[role].landlock == LANDLOCK_TREES && i < n; i++) {
 		struct landlock_path_beneath_attr rule = { .parent_fd = trees[i].fd };
 
-		rule.allowed_access = trees[i].write ? attr.handled_access_fs & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE : LL_READ;
+		rule.allowed_access = trees[i].write ? attr.handled_access_fs & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE :
+		    attr.handled_access_fs & LL_READ;
 		if (trees[i].exec)
 			rule.allowed_access |= LANDLOCK_ACCESS_FS_EXECUTE;
 		if (syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)

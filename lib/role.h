@@ -36,6 +36,7 @@ struct role_row {
 	                                may inherit, set by role_drop (a filter without no_new_privs needs a capability) */
 	uint64_t nofile, nproc;      /* rlimits; 0: inherited. nproc counts the whole user */
 	bool may_dump;               /* stays dumpable (its owner must be able to open its maps) */
+	uint64_t landlock_leave;     /* kinds of access that its Landlock domain does not govern */
 };
 
 extern const struct role_row role_table[ROLE_COUNT];
