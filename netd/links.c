@@ -1,0 +1,162 @@
+#include "links.h"
+
+#include "text.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct search { const char *name; struct link_info *ret; void (*fn)(void *, const struct link_info *); void *ctx; };
+
+static void
+on_link(void *ctx, uint16_t type, const unsigned char *data, size_t n)
+{
+	struct search *s = ctx;
+	struct ifinfomsg i;
+	struct link_info l = { 0 };
+	const void *name, *group;
+	size_t name_n, group_n;
+
+	if (type != RTM_NEWLINK || n < NLMSG_ALIGN(sizeof i))
+		return;
+	memcpy(&i, data, sizeof i);
+	name = nl_find(data + NLMSG_ALIGN(sizeof i), n - NLMSG_ALIGN(sizeof i), IFLA_IFNAME, &name_n);
+	group = nl_find(data + NLMSG_ALIGN(sizeof i), n - NLMSG_ALIGN(sizeof i), IFLA_GROUP, &group_n);
+	if (name == NULL || name_n == 0 || name_n > sizeof l.name)
+		return;
+	memcpy(l.name, name, name_n - 1);
+	if (group != NULL && group_n == sizeof l.group)
+		memcpy(&l.group, group, sizeof l.group);
+	l.index = i.ifi_index;
+	l.found = true;
+	if (s->fn != NULL && l.group == LINK_GROUP)
+		s->fn(s->ctx, &l);
+	if (s->name != NULL && strcmp(s->name, l.name) == 0)
+		*s->ret = l;
+}
+
+int
+link_find(struct nl *nl, const char *name, struct link_info *ret, struct err *e)
+{
+	struct search s = { .name = name, .ret = ret };
+	struct ifinfomsg i = { .ifi_family = AF_UNSPEC };
+
+	*ret = (struct link_info){ 0 };
+	nl_begin(nl);
+	nl_message(nl, RTM_GETLINK, NLM_F_DUMP, &i, sizeof i, false);
+	return nl_dump(nl, "list interfaces", on_link, &s, e);
+}
+
+int
+link_each_own(struct nl *nl, void (*fn)(void *, const struct link_info *), void *ctx, struct err *e)
+{
+	struct search s = { .fn = fn, .ctx = ctx };
+	struct ifinfomsg i = { .ifi_family = AF_UNSPEC };
+
+	nl_begin(nl);
+	nl_message(nl, RTM_GETLINK, NLM_F_DUMP, &i, sizeof i, false);
+	return nl_dump(nl, "list interfaces", on_link, &s, e);
+}
+
+int
+link_delete(struct nl *nl, int index, struct err *e)
+{
+	struct ifinfomsg i = { .ifi_index = index };
+
+	nl_begin(nl);
+	nl_message(nl, RTM_DELLINK, 0, &i, sizeof i, true);
+	return nl_talk(nl, "delete an interface", e);
+}
+
+int
+bridge_make(struct nl *nl, const char *name, uint32_t address, uint32_t mtu, struct err *e)
+{
+	struct ifinfomsg i = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	/* an address of its own: else a bridge takes that of one of its ports, and changes it when the port leaves */
+	unsigned char mac[6] = { 0x02, 0x42, (unsigned char)(address >> 24), (unsigned char)(address >> 16), (unsigned char)(address >> 8),
+		(unsigned char)address };
+	size_t info;
+
+	nl_begin(nl);
+	nl_message(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &i, sizeof i, true);
+	nl_str(nl, IFLA_IFNAME, name);
+	nl_attr(nl, IFLA_ADDRESS, mac, sizeof mac);
+	nl_u32(nl, IFLA_GROUP, LINK_GROUP);
+	if (mtu > 0)
+		nl_u32(nl, IFLA_MTU, mtu);
+	info = nl_nest(nl, IFLA_LINKINFO);
+	nl_str(nl, IFLA_INFO_KIND, "bridge");
+	nl_end(nl, info);
+	return nl_talk(nl, "create the bridge", e);
+}
+
+int
+address_set(struct nl *nl, int index, uint32_t address, unsigned prefix, struct err *e)
+{
+	struct ifaddrmsg a = { .ifa_family = AF_INET, .ifa_prefixlen = (unsigned char)prefix, .ifa_index = (unsigned)index };
+	uint32_t be = htonl(address), broadcast = htonl(prefix >= 31 ? address : address | (uint32_t)((UINT64_C(1) << (32 - prefix)) - 1));
+	int r;
+
+	nl_begin(nl);
+	nl_message(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &a, sizeof a, true);
+	nl_attr(nl, IFA_LOCAL, &be, sizeof be);
+	nl_attr(nl, IFA_ADDRESS, &be, sizeof be);
+	nl_attr(nl, IFA_BROADCAST, &broadcast, sizeof broadcast);
+	r = nl_talk(nl, "set the bridge's address", e);
+	if (r < 0 && e->sys == EEXIST) {
+		err_clear(e);
+		r = 0;
+	}
+	return r;
+}
+
+int
+veth_make(struct nl *nl, const char *name, int bridge, const char *ifname, int netns, const unsigned char mac[6], uint32_t mtu, struct err *e)
+{
+	struct ifinfomsg i = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	struct ifinfomsg peer = { 0 };   /* a peer cannot be created up: ENOTCONN */
+	size_t info, data, other;
+
+	nl_begin(nl);
+	nl_message(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &i, sizeof i, true);
+	nl_str(nl, IFLA_IFNAME, name);
+	nl_u32(nl, IFLA_MASTER, (uint32_t)bridge);
+	nl_u32(nl, IFLA_GROUP, LINK_GROUP);
+	if (mtu > 0)
+		nl_u32(nl, IFLA_MTU, mtu);
+	info = nl_nest(nl, IFLA_LINKINFO);
+	nl_str(nl, IFLA_INFO_KIND, "veth");
+	data = nl_nest(nl, IFLA_INFO_DATA);
+	other = nl_nest(nl, VETH_INFO_PEER);
+	nl_raw(nl, &peer, sizeof peer);
+	nl_str(nl, IFLA_IFNAME, ifname);
+	nl_attr(nl, IFLA_ADDRESS, mac, 6);
+	if (mtu > 0)
+		nl_u32(nl, IFLA_MTU, mtu);
+	nl_u32(nl, IFLA_NET_NS_FD, (uint32_t)netns);
+	nl_end(nl, other);
+	nl_end(nl, data);
+	nl_end(nl, info);
+	return nl_talk(nl, "create the container's link", e);
+}
+
+int
+port_isolate(struct nl *nl, const char *name, struct err *e)
+{
+	struct ifinfomsg i = { .ifi_family = AF_BRIDGE, .ifi_index = (int)if_nametoindex(name) };
+	unsigned char on = 1;
+	size_t info;
+
+	nl_begin(nl);
+	nl_message(nl, RTM_SETLINK, 0, &i, sizeof i, true);
+	info = nl_nest(nl, IFLA_PROTINFO);
+	nl_attr(nl, IFLA_BRPORT_ISOLATED, &on, 1);
+	nl_end(nl, info);
+	return nl_talk(nl, "isolate the container's link", e);
+}
