@@ -104,8 +104,9 @@ const struct role_row role_table[ROLE_COUNT] = {
 		.caps = CAP(SYS_ADMIN) | CAP(DAC_READ_SEARCH), .landlock = LANDLOCK_TREES, .syscalls = sys_mounter, .nofile = 1024,
 		/* a missing host directory is created in a detached mount, which no rule can name */
 		.landlock_leave = LANDLOCK_ACCESS_FS_MAKE_DIR },
-	[ROLE_NETD] = { .name = "netd", .binary = "bulwark-netd", .user = "bulwark-net", .no_new_privs = true, .caps = CAP(NET_ADMIN),
-		.landlock = LANDLOCK_TREES, .syscalls = sys_netd, .nofile = 4096 },
+	[ROLE_NETD] = { .name = "netd", .binary = "bulwark-netd", .user = "bulwark-net", .no_new_privs = true,
+		/* NET_BIND_SERVICE: a published port is held by a socket, so that a clash with the host's programs shows */
+		.caps = CAP(NET_ADMIN) | CAP(NET_BIND_SERVICE), .landlock = LANDLOCK_TREES, .syscalls = sys_netd, .nofile = 16384 },
 };
 
 static int
