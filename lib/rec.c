@@ -169,6 +169,7 @@ static int
 decode_count(const struct rec_field *f, struct reader *r, size_t elem, struct arena *a, size_t *ret_n, void **ret_v, struct err *e)
 {
 	uint32_t n = read_u32(r);
+	size_t room = 1;
 
 	*ret_v = NULL;
 	*ret_n = 0;
@@ -178,7 +179,10 @@ decode_count(const struct rec_field *f, struct reader *r, size_t elem, struct ar
 		return 0;
 	if (n > (uint64_t)f->max || n > (size_t)(r->end - r->p))
 		return bad(f, e);
-	*ret_v = arena_array(a, n, elem);
+	/* with the room that list_add counts on: up to the next power of two */
+	while (room < n)
+		room *= 2;
+	*ret_v = arena_array(a, room, elem);
 	if (*ret_v == NULL)
 		return no_memory(e);
 	*ret_n = n;
