@@ -27,7 +27,7 @@ REC_DECLARE(edge_error, EDGE_ERROR_FIELDS)
 REC_DEFINE(edge_error, EDGE_ERROR_FIELDS)
 #undef REC_SELF
 
-enum { KIND_REQUEST, KIND_REPLY, KIND_ERROR, KIND_MORE, KIND_COUNT };
+enum { KIND_REQUEST, KIND_REPLY, KIND_ERROR, KIND_MORE, KIND_CANCEL, KIND_COUNT };
 #define FLAG_MEMFD 1u
 #define HEAD 16u
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -339,6 +339,37 @@ edge_forget(struct edge *edge, int64_t id)
 			p->fn = NULL;
 }
 
+void
+edge_cancel(struct edge *edge, int64_t id)
+{
+	static const struct none nothing;
+	struct err e = ERR_INIT;
+	struct pending *p;
+
+	if (edge == NULL || edge->closed)
+		return;
+	for (p = edge->pending; p != NULL && p->id != id; p = p->next)
+		;
+	if (p == NULL)
+		return;
+	p->fn = NULL;
+	if (transmit(edge, p->row, KIND_CANCEL, p->id, &none_type, &nothing, NULL, 0, &e) < 0)
+		log_err(LOG_WARN, &e, "cancel %s", p->row->name);
+}
+
+static void
+got_cancel(struct edge *edge, uint32_t id)
+{
+	/* the answer may have crossed it: then there is nothing left to cancel */
+	for (struct call *c = edge->calls; c != NULL; c = c->next)
+		if (c->id == id) {
+			c->cancelled = true;
+			if (c->on_cancel != NULL)
+				c->on_cancel(c);
+			return;
+		}
+}
+
 static void
 finish(struct call *c, unsigned kind, const struct rec_type *t, const void *rep, const int *fds, size_t nfds)
 {
@@ -373,7 +404,7 @@ call_reply_more(struct call *c, const void *rep, const int *fds, size_t nfds)
 {
 	struct err e = ERR_INIT;
 
-	if (c->edge == NULL || c->edge->closed)
+	if (c->edge == NULL || c->edge->closed || c->cancelled)
 		return -1;
 	if (transmit(c->edge, c->row, KIND_MORE, c->id, c->row->rep, rep, fds, nfds, &e) < 0) {
 		log_err(LOG_ERROR, &e, "answer to %s", c->edge->conf.peer);
@@ -528,7 +559,8 @@ edge_feed(struct edge *edge, const void *packet, size_t n, int *fds, size_t nfds
 	row = row_of(edge, no);
 	if (r.failed || row == NULL || kind >= KIND_COUNT || (flags & ~FLAG_MEMFD) != 0 || zero != 0 || len > EDGE_BODY_MAX ||
 	    ((flags & FLAG_MEMFD) != 0 ? n != HEAD || nfds == 0 || len <= EDGE_INLINE : n - HEAD != len) ||
-	    (kind == KIND_REQUEST) == (row->from == edge->conf.side)) {
+	    (kind == KIND_REQUEST || kind == KIND_CANCEL) == (row->from == edge->conf.side) ||
+	    (kind == KIND_CANCEL && (len != 0 || nfds != 0))) {
 		err_set(&e, ERR_PROTOCOL, "malformed packet of %zu bytes, message %u kind %u", n, no, kind);
 		goto out;
 	}
@@ -542,6 +574,8 @@ edge_feed(struct edge *edge, const void *packet, size_t n, int *fds, size_t nfds
 	edge->busy = true;
 	if (kind == KIND_REQUEST)
 		got_request(edge, row, id, body, len, fds, nfds);
+	else if (kind == KIND_CANCEL)
+		got_cancel(edge, id);
 	else
 		got_answer(edge, row, kind, id, body, len, fds, nfds);
 	edge->busy = was_busy;

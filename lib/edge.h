@@ -69,13 +69,18 @@ struct call {
 	void *msg;
 	void *ctx;                    /* the edge's */
 	struct call *next;
+	/* The asker lost its interest (its client went away): may be set by a handler that waits for something; it ends the
+	   call as usual. In any case call_reply_more fails from then on. */
+	void (*on_cancel)(struct call *c);
+	void *cancel_ctx;             /* the handler's own */
+	bool cancelled;
 };
 typedef int (*edge_fn)(struct call *c, const void *msg, struct err *e);
 
 /* Sends a reply and frees the call. fds are borrowed. Failure to send closes the edge; the caller need not care. */
 void call_reply(struct call *c, const void *rep, const int *fds, size_t nfds);
 void call_ok(struct call *c);                                   /* reply of type none */
-/* Sends one of several replies; the call lives on. Returns -1 if the channel is gone. */
+/* Sends one of several replies; the call lives on. Returns -1 if the channel is gone or the asker cancelled. */
 int call_reply_more(struct call *c, const void *rep, const int *fds, size_t nfds);
 void call_fail(struct call *c, const struct err *e);
 struct answer {
@@ -111,6 +116,8 @@ int64_t edge_send(struct edge *edge, unsigned no, const void *msg, const int *fd
     struct err *e) must_check;
 /* Forgets who waits for call id: later answers are dropped. */
 void edge_forget(struct edge *edge, int64_t id);
+/* edge_forget, and tells the peer that nobody waits any more (call->on_cancel there); the peer ends the call. */
+void edge_cancel(struct edge *edge, int64_t id);
 /* Sends and waits for the one answer, for callers of givers (which never block on us). The record is decoded into the
    arena; up to max_fds descriptors go to fds. timeout_ms bounds the wait; running out of it cuts the channel. */
 int edge_call(struct edge *edge, unsigned no, const void *msg, const int *fds, size_t nfds, struct arena *a, void *rep,

@@ -5,7 +5,7 @@
  */
 #pragma once
 #include "edge.h"
-#include "msg/types.h"
+#include "msg/profile.h"
 
 #define CTL_FD 3
 

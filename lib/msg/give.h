@@ -11,7 +11,7 @@
  */
 #pragma once
 #include "edge.h"
-#include "msg/types.h"
+#include "msg/limits.h"
 
 #define ID_RANGE_SIZE   65536u
 #define IMAGE_ID_BASE   268435456u   /* 0x10000000: on-disk owner of the files of images, volumes and containers */

@@ -1,11 +1,8 @@
-/* The descriptors and tables that the headers of this folder declare. */
+/* The descriptors and tables that msg/types.h, msg/api.h, msg/run.h, msg/store.h declare. */
 #include "msg/types.h"
 #include "msg/api.h"
 #include "msg/run.h"
-#include "msg/give.h"
 #include "msg/store.h"
-#include "msg/net.h"
-#include "msg/ctl.h"
 
 #define REC_SELF struct health_config
 REC_DEFINE(health_config, HEALTH_CONFIG_FIELDS)
@@ -24,9 +21,6 @@ REC_DEFINE(port_map, PORT_MAP_FIELDS)
 #undef REC_SELF
 #define REC_SELF struct restart_policy
 REC_DEFINE(restart_policy, RESTART_POLICY_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct ulimit_rec
-REC_DEFINE(ulimit_rec, ULIMIT_FIELDS)
 #undef REC_SELF
 #define REC_SELF struct device_mapping
 REC_DEFINE(device_mapping, DEVICE_MAPPING_FIELDS)
@@ -54,21 +48,6 @@ REC_DEFINE(tmpfs_options, TMPFS_OPTIONS_FIELDS)
 #undef REC_SELF
 #define REC_SELF struct mount_spec
 REC_DEFINE(mount_spec, MOUNT_SPEC_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct seccomp_arg
-REC_DEFINE(seccomp_arg, SECCOMP_ARG_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct seccomp_filter
-REC_DEFINE(seccomp_filter, SECCOMP_FILTER_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct seccomp_rule
-REC_DEFINE(seccomp_rule, SECCOMP_RULE_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct seccomp_arch_map
-REC_DEFINE(seccomp_arch_map, SECCOMP_ARCH_MAP_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct seccomp_profile
-REC_DEFINE(seccomp_profile, SECCOMP_PROFILE_FIELDS)
 #undef REC_SELF
 #define REC_SELF struct host_config
 REC_DEFINE(host_config, HOST_CONFIG_FIELDS)
@@ -294,17 +273,6 @@ REC_DEFINE(run_states, RUN_STATES_FIELDS)
 REC_DEFINE(run_update, RUN_UPDATE_FIELDS)
 #undef REC_SELF
 EDGE_DEFINE(run_edge, "run", RUN_MESSAGES)
-#define REC_SELF struct idmap_given
-REC_DEFINE(idmap_given, IDMAP_GIVEN_FIELDS)
-#undef REC_SELF
-EDGE_DEFINE(idmap_edge, "idmap", IDMAP_MESSAGES)
-#define REC_SELF struct mount_wish
-REC_DEFINE(mount_wish, MOUNT_WISH_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct mount_wishes
-REC_DEFINE(mount_wishes, MOUNT_WISHES_FIELDS)
-#undef REC_SELF
-EDGE_DEFINE(mount_edge, "mount", MOUNT_MESSAGES)
 #define REC_SELF struct store_name
 REC_DEFINE(store_name, STORE_NAME_FIELDS)
 #undef REC_SELF
@@ -321,35 +289,3 @@ REC_DEFINE(store_drop, STORE_DROP_FIELDS)
 REC_DEFINE(store_inventory, STORE_INVENTORY_FIELDS)
 #undef REC_SELF
 EDGE_DEFINE(store_edge, "store", STORE_MESSAGES)
-#define REC_SELF struct net_bridge
-REC_DEFINE(net_bridge, NET_BRIDGE_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct net_name
-REC_DEFINE(net_name, NET_NAME_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct net_port
-REC_DEFINE(net_port, NET_PORT_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct net_endpoint
-REC_DEFINE(net_endpoint, NET_ENDPOINT_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct net_inventory
-REC_DEFINE(net_inventory, NET_INVENTORY_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct net_state
-REC_DEFINE(net_state, NET_STATE_FIELDS)
-#undef REC_SELF
-EDGE_DEFINE(net_edge, "net", NET_MESSAGES)
-#define REC_SELF struct engine_config
-REC_DEFINE(engine_config, ENGINE_CONFIG_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct ctl_start
-REC_DEFINE(ctl_start, CTL_START_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct ctl_edge
-REC_DEFINE(ctl_edge, CTL_EDGE_FIELDS)
-#undef REC_SELF
-#define REC_SELF struct ctl_worker
-REC_DEFINE(ctl_worker, CTL_WORKER_FIELDS)
-#undef REC_SELF
-EDGE_DEFINE(ctl_edge_table, "ctl", CTL_MESSAGES)

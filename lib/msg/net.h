@@ -4,7 +4,7 @@
  */
 #pragma once
 #include "edge.h"
-#include "msg/types.h"
+#include "msg/limits.h"
 
 /* address: the bridge's own with prefix, "172.17.0.1/16". existing: a bridge that somebody else made is used as it is */
 #define NET_BRIDGE_FIELDS(F, O, L) \

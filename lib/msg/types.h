@@ -3,12 +3,7 @@
  * the name in Engine API v1.50 (see rec.h for its prefixes).
  */
 #pragma once
-#include "rec.h"
-
-#define ID_MAX    64
-#define NAME_MAX_ 255
-#define PATH_MAX_ 4096
-#define MANY      4096
+#include "msg/profile.h"
 
 /* ---- Config ---- */
 #define HEALTH_CONFIG_FIELDS(F, O, L) \
@@ -70,12 +65,6 @@ REC_DECLARE(port_map, PORT_MAP_FIELDS)
 	F(num, maximum_retry, "MaximumRetryCount", INT32_MAX)
 REC_DECLARE(restart_policy, RESTART_POLICY_FIELDS)
 
-#define ULIMIT_FIELDS(F, O, L) \
-	F(str, name, "Name", 32) \
-	F(num, hard, "Hard", REC_NUM_ANY) \
-	F(num, soft, "Soft", REC_NUM_ANY)
-REC_DECLARE(ulimit_rec, ULIMIT_FIELDS)
-
 #define DEVICE_MAPPING_FIELDS(F, O, L) \
 	F(str, path_on_host,       "PathOnHost",        PATH_MAX_) \
 	F(str, path_in_container,  "PathInContainer",   PATH_MAX_) \
@@ -134,44 +123,6 @@ REC_DECLARE(tmpfs_options, TMPFS_OPTIONS_FIELDS)
 	O(volume_options, volume_options, "?VolumeOptions") \
 	O(tmpfs_options,  tmpfs_options,  "?TmpfsOptions")
 REC_DECLARE(mount_spec, MOUNT_SPEC_FIELDS)
-
-/* A seccomp profile in the Docker engine's JSON format, parsed by the worker and compiled by the runtime. */
-#define SECCOMP_ARG_FIELDS(F, O, L) \
-	F(num, index,     "index",    5) \
-	F(num, value,     "value",    REC_NUM_ANY) \
-	F(num, value_two, "valueTwo", REC_NUM_ANY) \
-	F(str, op,        "op",       32)
-REC_DECLARE(seccomp_arg, SECCOMP_ARG_FIELDS)
-
-#define SECCOMP_FILTER_FIELDS(F, O, L) \
-	F(strs, caps,       "caps",      64) \
-	F(strs, arches,     "arches",    64) \
-	F(str,  min_kernel, "minKernel", 32)
-REC_DECLARE(seccomp_filter, SECCOMP_FILTER_FIELDS)
-
-#define SECCOMP_RULE_FIELDS(F, O, L) \
-	F(str,  name,      "name",     64) \
-	F(strs, names,     "names",    1024) \
-	F(str,  action,    "action",   32) \
-	F(opt,  errno_ret, "errnoRet", REC_NUM_ANY) \
-	L(seccomp_arg, args, "args", 16) \
-	O(seccomp_filter, includes, "includes") \
-	O(seccomp_filter, excludes, "excludes")
-REC_DECLARE(seccomp_rule, SECCOMP_RULE_FIELDS)
-
-#define SECCOMP_ARCH_MAP_FIELDS(F, O, L) \
-	F(str,  architecture,      "architecture",     64) \
-	F(strs, sub_architectures, "subArchitectures", 64)
-REC_DECLARE(seccomp_arch_map, SECCOMP_ARCH_MAP_FIELDS)
-
-#define SECCOMP_PROFILE_FIELDS(F, O, L) \
-	F(str,  default_action,    "defaultAction",   32) \
-	F(opt,  default_errno_ret, "defaultErrnoRet", REC_NUM_ANY) \
-	F(strs, architectures,     "architectures",   64) \
-	L(seccomp_arch_map, arch_map, "archMap", 64) \
-	F(strs, flags,             "flags",           16) \
-	L(seccomp_rule, syscalls,  "syscalls",        1024)
-REC_DECLARE(seccomp_profile, SECCOMP_PROFILE_FIELDS)
 
 #define HOST_CONFIG_FIELDS(F, O, L) \
 	F(strs, binds,             "Binds",            MANY) \
