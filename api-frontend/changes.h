@@ -1,0 +1,6 @@
+/* Instructions of a Dockerfile that change an image's configuration, as import and commit take them. */
+#pragma once
+#include "msg/types.h"
+
+/* One instruction, as "ENV a=b". */
+int change_apply(struct container_config *c, struct arena *a, const char *line, struct err *e) must_check;

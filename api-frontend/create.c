@@ -1,0 +1,109 @@
+/* POST /containers/create: the body's three parts become one message; what needs JSON (seccomp profiles) is parsed here. */
+#include "routes.h"
+#include "seccomp_check.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define NETWORKING_CONFIG_FIELDS(F, O, L) \
+	L(endpoint, endpoints, "{EndpointsConfig", 64)
+REC_DECLARE(networking_config, NETWORKING_CONFIG_FIELDS)
+#define REC_SELF struct networking_config
+REC_DEFINE(networking_config, NETWORKING_CONFIG_FIELDS)
+#undef REC_SELF
+
+/* Fields that have no place in the tables must not be dropped in silence. */
+static int
+refuse_unbuilt(const json_t *host, struct err *e)
+{
+	json_t *each, *inner;
+	size_t i;
+
+	json_array_foreach(json_member(host, "DeviceRequests"), i, each)
+		if (json_array_size(json_member(each, "Capabilities")) > 0)
+			return err_set(e, ERR_UNSUPPORTED, "device requests by capability are not implemented by Bulwark yet");
+	json_array_foreach(json_member(host, "Mounts"), i, each) {
+		inner = json_member(each, "TmpfsOptions");
+		if (inner != NULL && json_array_size(json_member(inner, "Options")) > 0)
+			return err_set(e, ERR_UNSUPPORTED, "TmpfsOptions.Options is not implemented by Bulwark yet");
+		if (json_member(each, "ImageOptions") != NULL)
+			return err_set(e, ERR_UNSUPPORTED, "mounts of type image are not implemented by Bulwark yet");
+	}
+	return 0;
+}
+
+static int
+parse_seccomp(struct client *c, struct host_config *host, struct err *e)
+{
+	for (size_t i = 0; i < host->security_opt.n; i++) {
+		const char *opt = host->security_opt.v[i], *value;
+		own_json *v = NULL;
+
+		if (strncmp(opt, "seccomp=", 8) != 0 && strncmp(opt, "seccomp:", 8) != 0)
+			continue;
+		value = opt + 8;
+		if (strcmp(value, "unconfined") == 0 || strcmp(value, "builtin") == 0 || *value == '\0')
+			continue;
+		host->seccomp = arena_alloc(&c->arena, sizeof *host->seccomp);
+		if (host->seccomp == NULL)
+			return err_set(e, ERR_NO_MEMORY, "out of memory");
+		if (json_parse(value, strlen(value), &v, e) < 0 ||
+		    json_to_rec(&seccomp_profile_type, v, "", &c->arena, host->seccomp, NULL, e) < 0 ||
+		    seccomp_check(host->seccomp, e) < 0)
+			return err_wrap(e, "Decoding seccomp profile failed");
+	}
+	return 0;
+}
+
+static int
+parse_parts(struct client *c, const json_t *body, struct api_create *m, struct err *e)
+{
+	json_t *host = json_member(body, "HostConfig"), *networking = json_member(body, "NetworkingConfig");
+	struct networking_config *net = arena_alloc(&c->arena, sizeof *net);
+
+	m->config = arena_alloc(&c->arena, sizeof *m->config);
+	m->host_config = arena_alloc(&c->arena, sizeof *m->host_config);
+	if (net == NULL || m->config == NULL || m->host_config == NULL)
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
+	if (json_to_rec(&container_config_type, body, "", &c->arena, m->config, NULL, e) < 0)
+		return -1;
+	if (host != NULL && (json_to_rec(&host_config_type, host, "HostConfig", &c->arena, m->host_config, NULL, e) < 0 || refuse_unbuilt(host, e) < 0))
+		return -1;
+	if (networking != NULL && json_to_rec(&networking_config_type, networking, "NetworkingConfig", &c->arena, net, NULL, e) < 0)
+		return -1;
+	m->networks = net->endpoints;
+	return parse_seccomp(c, m->host_config, e);
+}
+
+/* Whether any key belongs to Config: the Docker engine asks for one. */
+static bool
+has_config(const json_t *body)
+{
+	const char *key;
+	json_t *each;
+
+	json_object_foreach((json_t *)(uintptr_t)body, key, each)
+		if (strcasecmp(key, "HostConfig") != 0 && strcasecmp(key, "NetworkingConfig") != 0)
+			return true;
+	return false;
+}
+
+int
+handle_container_create(struct client *c, struct err *e)
+{
+	own_json *body = NULL;
+	struct api_create m = {
+		.name = (char *)(uintptr_t)query_str(c, "name"), .api_version = (int64_t)c->version,
+		.platform = (char *)(uintptr_t)(c->version >= 141 ? query_str(c, "platform") : ""),
+	};
+
+	if (client_json(c, &body, e) < 0)
+		return -1;
+	if (!json_is_object(body) && !json_is_null(body))
+		return err_set(e, ERR_INVALID, "invalid JSON: json: cannot unmarshal %s into Go value of type container.CreateRequest", json_type_name(body));
+	if (!has_config(body))
+		return err_set(e, ERR_INVALID, "config cannot be empty in order to create a container");
+	if (parse_parts(c, body, &m, e) < 0)
+		return -1;
+	return client_call_rec(c, NO_container_create, &m, 201, e);
+}
