@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 struct comp_state {
@@ -122,6 +123,8 @@ comp_main(struct comp *c)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
+	/* gmtime_r reads the time zone's file at its first use: not behind the sandbox */
+	tzset();
 	log_init(role_table[c->role].name, LOG_INFO, false);
 	c->loop = loop_new(&e);
 	if (c->loop == NULL || (c->ctl = edge_new(c->loop, CTL_FD, &conf, &e)) == NULL || loop_run(c->loop, &e) < 0) {
