@@ -741,7 +741,7 @@ edge_call(struct edge *edge, unsigned no, const void *msg, const int *fds, size_
     size_t max_fds, size_t *ret_nfds, int timeout_ms, struct err *e)
 {
 	const struct edge_row *row = edge != NULL ? row_of(edge, no) : NULL;
-	struct none nothing;
+	struct none nothing = { 0 };
 	struct sync s = { .arena = a, .rep = rep != NULL ? rep : &nothing, .fds = rep_fds, .max_fds = max_fds };
 	int64_t until = now_mono_ns() + (int64_t)timeout_ms * 1000000;
 	bool was_busy;

@@ -352,7 +352,7 @@ list_add(void *list, struct arena *a, size_t size)
 
 		if (grown == NULL)
 			return NULL;
-		if (l->n > 0)
+		if (l->n > 0 && l->v != NULL)
 			memcpy(grown, l->v, l->n * size);
 		l->v = grown;
 	}

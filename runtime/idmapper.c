@@ -225,7 +225,7 @@ on_idmap_give(struct call *c, const void *msg, struct err *e)
 {
 	struct idmapper *m = c->ctx;
 	struct idmap_given given = { 0 };
-	uint32_t base;
+	uint32_t base = 0;
 	own_fd images = -1, own = -1;
 	struct err back = ERR_INIT;
 	int r;

@@ -444,6 +444,8 @@ procs_start_all(struct supervisor *s, struct err *e)
 		if (launch(p, e) < 0)
 			return -1;
 	}
+	/* a crash point is for the first life of a role only: the next one recovers from it */
+	unsetenv("BULWARK_CRASH_POINT");
 	return 0;
 }
 
