@@ -59,7 +59,7 @@ static const char *const sys_stored[] = { SYS_BASE, SYS_FILES, "setxattr", "lset
 	"flistxattr", "llistxattr", "removexattr", "lremovexattr", "clone", "clone3", "fork", "vfork", "execve", "execveat", "wait4", "waitid", "kill",
 	"pidfd_open", "pidfd_send_signal", "unshare", "chroot", "chdir", "fchdir", "setresuid", "setresgid", "setgroups", "prctl",
 	"capget", "capset", "arch_prctl", "set_tid_address", "seccomp", "landlock_create_ruleset", "landlock_add_rule",
-	"landlock_restrict_self", "mknodat", "setrlimit", "getrlimit", "mknod", "symlink", "lchown", "signalfd4", NULL };
+	"landlock_restrict_self", "mknodat", "syncfs", "setrlimit", "getrlimit", "mknod", "symlink", "lchown", "signalfd4", NULL };
 static const char *const sys_unpacker[] = { SYS_BASE, SYS_FILES, "setxattr", "lsetxattr", "fsetxattr", "getxattr", "lgetxattr",
 	"fgetxattr", "flistxattr", "llistxattr", "listxattr", "removexattr", "lremovexattr", "mknodat", "mknod", "symlink", "lchown", "utime", "futimesat",
 	"chdir", "fchdir", "setresuid", "setresgid", "capget", "capset", "creat", NULL };
@@ -98,7 +98,8 @@ const struct role_row role_table[ROLE_COUNT] = {
 		    CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) | CAP(SYS_ADMIN) | CAP(KILL),
 		.landlock = LANDLOCK_TREES, .syscalls = sys_stored, .nofile = 4096 },
 	[ROLE_UNPACKER] = { .name = "unpacker", .binary = "bulwark-unpacker", .image_root = true, .no_new_privs = true,
-		.ns_caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) | CAP(SETFCAP) | CAP(MKNOD),
+		/* SYS_CHROOT: to enter its directory, given up then; the others only for the job that unpacks a layer */
+		.ns_caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) | CAP(SETFCAP) | CAP(MKNOD) | CAP(SYS_CHROOT),
 		.landlock = LANDLOCK_TREES, .syscalls = sys_unpacker, .nofile = 256 },
 	[ROLE_MOUNTER] = { .name = "mounter", .binary = "bulwark-mounter", .user = "bulwark-mount", .no_new_privs = true,
 		.caps = CAP(SYS_ADMIN) | CAP(DAC_READ_SEARCH), .landlock = LANDLOCK_TREES, .syscalls = sys_mounter, .nofile = 1024,
