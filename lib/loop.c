@@ -196,5 +196,6 @@ loop_run(struct loop *l, struct err *e)
 		l->n_ready = l->at = 0;
 		run_timers(l);
 	}
+	l->stop = false;   /* it may be run again */
 	return 0;
 }
