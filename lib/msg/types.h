@@ -222,7 +222,9 @@ REC_DECLARE(endpoint_ipam, ENDPOINT_IPAM_FIELDS)
 	F(str,  ipv6_gateway, "IPv6Gateway",  64) \
 	F(str,  global_ipv6_address, "GlobalIPv6Address", 64) \
 	F(num,  global_ipv6_prefix_len, "GlobalIPv6PrefixLen", 128) \
-	F(strs, dns_names,    "DNSNames",     256)
+	F(strs, dns_names,    "DNSNames",     256) \
+	/* the host's interface while it is attached */ \
+	F(str,  link,         NULL,           15)
 REC_DECLARE(endpoint, ENDPOINT_FIELDS)
 
 #define NETWORK_SETTINGS_FIELDS(F, O, L) \
