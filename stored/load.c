@@ -275,17 +275,50 @@ static int
 check_layer(struct layer_job *j, struct err *e)
 {
 	char name[32], info[160];
-	own_fd dir = -1;
+	own_fd fd = -1;
 	int n;
 
-	snprintf(name, sizeof name, "L%u", j->no);
-	dir = fd_open_beneath(j->load->dir, name, O_RDONLY | O_DIRECTORY, 0);
-	if (dir < 0)
-		return err_sys(e, errno, "open a layer");
+	/* not synced by itself: all of the image is, before it is renamed into place */
+	snprintf(name, sizeof name, "L%u/info", j->no);
+	fd = fd_open_beneath(j->load->dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	n = snprintf(info, sizeof info, "%s %lld %lld\n", j->diff_id, (long long)j->size, (long long)j->tar_size);
-	if (fd_replace_file(dir, "info", info, (size_t)n, 0600) < 0)
+	if (fd < 0 || fd_write_all(fd, info, (size_t)n) < 0)
 		return err_sys(e, errno, "write a layer's record");
 	return 0;
+}
+
+/* Is file no of the archive still to be read? */
+static bool
+is_wanted(const struct load *l, int64_t no)
+{
+	for (size_t k = 0; k < l->n_jobs; k++)
+		if (l->image.layers.v[k].no == no && (k >= l->next_job || l->jobs[k].child != NULL))
+			return true;
+	for (size_t i = l->at + 1; i < l->outer.images.n; i++) {
+		const struct unpack_image *image = &l->outer.images.v[i];
+
+		for (size_t k = 0; k < image->layers.n; k++)
+			if (image->layers.v[k].no == no)
+				return true;
+		if (image->config == no)
+			return true;
+	}
+	return false;
+}
+
+/* The spooled files of a layer that is unpacked are removed at once: what is gone before the sync is never written to disk. */
+static void
+drop_spool(const struct layer_job *j)
+{
+	const struct load *l = j->load;
+	char path[32];
+
+	snprintf(path, sizeof path, "p%u/plain", j->no);
+	(void)unlinkat(l->dir, path, 0);
+	if (l->import != NULL || is_wanted(l, l->image.layers.v[j->no].no))
+		return;
+	snprintf(path, sizeof path, "in/%lld", (long long)l->image.layers.v[j->no].no);
+	(void)unlinkat(l->dir, path, 0);
 }
 
 static void
@@ -296,6 +329,7 @@ layer_done(struct layer_job *j)
 
 	if (!j->unpacked || !j->hashed)
 		return;
+	drop_spool(j);
 	if (check_layer(j, &e) < 0) {
 		load_fail(l, &e);
 		return;
