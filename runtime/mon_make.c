@@ -1,0 +1,244 @@
+/*
+ * Makes the process that the monitor looks after. A new container's first process is cloned straight into its namespaces.
+ * One that enters namespaces of a container that runs is made by an intermediate process, which joins them and then
+ * clones with CLONE_PARENT, so that it is the monitor's child all the same. Whoever joins holds no descriptor of the host
+ * but its channels, cannot be dumped, and its memory belongs to the host's user namespace: nobody inside can look into it.
+ */
+#include "monitor.h"
+
+#include "fd.h"
+#include "stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct make {
+	const struct w_prepare *p;
+	int rs, ms;                    /* the stage's ends */
+	int joins[8], cgroups[40];
+	size_t n_joins, n_cgroups;
+};
+
+static pid_t
+clone_into(uint64_t flags, int *pidfd, int cgroup)
+{
+	struct clone_args a = {
+		.flags = flags | CLONE_PIDFD | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+		.exit_signal = SIGCHLD,
+		.cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
+	};
+
+	/* the exit signal of a sibling is its creator's */
+	if ((flags & CLONE_PARENT) != 0)
+		a.exit_signal = 0;
+	return (pid_t)syscall(SYS_clone3, &a, sizeof a);
+}
+
+/* Closes every descriptor that is not in keep (sorted by the caller's luck: the list is short). */
+static void
+keep_only(const int *keep, size_t n)
+{
+	int low = 3;
+
+	for (;;) {
+		int next = -1;
+
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= low && (next < 0 || keep[i] < next))
+				next = keep[i];
+		if (next < 0) {
+			(void)close_range((unsigned)low, ~0u, 0);
+			return;
+		}
+		if (next > low)
+			(void)close_range((unsigned)low, (unsigned)next - 1, 0);
+		low = next + 1;
+	}
+}
+
+static _Noreturn void
+become_stage(struct make *k)
+{
+	/* static: its size has no place on a small stack; the copy after the clone is the child's own */
+	static struct stage s;
+	int keep[64];
+	size_t n = 0;
+
+	s.prepare = k->p;
+	s.rs = k->rs;
+	s.ms = k->ms;
+	/* one who entered cannot open it any more */
+	s.oom_score = k->n_joins > 0 ? -1 : open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	s.dir = s.proc = s.sys = s.mqueue = s.mask = s.null_node = s.dev = s.root = -1;
+	keep[n++] = k->rs;
+	keep[n++] = k->ms;
+	keep[n++] = s.oom_score;
+	for (size_t i = 0; i < k->n_cgroups; i++)
+		keep[n++] = k->cgroups[i];
+	(void)dup2(0, 2);   /* it was the engine's log */
+	keep_only(keep, n);
+	stage_main(&s, k->cgroups, k->n_cgroups);
+}
+
+/* Inherited by the clone, which could not open its own file. */
+static int
+set_oom_score(const struct make *k, struct err *e)
+{
+	char text[16];
+
+	if (k->p->oom_score_adj == 0)
+		return 0;
+	snprintf(text, sizeof text, "%lld", (long long)k->p->oom_score_adj);
+	return fd_write_text(AT_FDCWD, "/proc/self/oom_score_adj", text) < 0 ? err_sys(e, errno, "write oom_score_adj %s", text) : 0;
+}
+
+static int
+enter(struct make *k, struct err *e)
+{
+	/* the user namespace first: it gives the right to join the others */
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < k->n_joins; i++) {
+			int flags = (int)k->p->joins.v[i].flags;
+
+			flags = round == 0 ? flags & CLONE_NEWUSER : flags & ~CLONE_NEWUSER;
+			if (flags != 0 && setns(k->joins[i], flags) < 0)
+				return err_sys(e, errno, "enter the namespaces of the container");
+		}
+	return 0;
+}
+
+static int
+make_child(struct make *k, int *pidfd, struct err *e)
+{
+	uint64_t flags = (uint64_t)k->p->create & ~(uint64_t)CLONE_NEWCGROUP;
+	int cgroup = k->p->into_cgroup && k->n_cgroups > 0 ? k->cgroups[0] : -1;
+	pid_t pid;
+
+	if (k->n_joins > 0)
+		flags |= CLONE_PARENT;
+	if (cgroup >= 0)
+		k->n_cgroups = 0;
+	pid = clone_into(flags, pidfd, cgroup);
+	if (pid < 0)
+		return err_sys(e, errno, "clone the container's process");
+	if (pid == 0)
+		become_stage(k);
+	return pid;
+}
+
+/* Joins the cgroups itself (the child inherits them) and then the namespaces. Tells the monitor the pid. */
+static _Noreturn void
+intermediate(struct make *k)
+{
+	struct err e = ERR_INIT;
+	struct w_cloned told = { 0 };
+	int keep[64], pidfd = -1;
+	size_t n = 0;
+
+	keep[n++] = k->rs;
+	keep[n++] = k->ms;
+	for (size_t i = 0; i < k->n_joins; i++)
+		keep[n++] = k->joins[i];
+	for (size_t i = 0; i < k->n_cgroups; i++)
+		keep[n++] = k->cgroups[i];
+	(void)dup2(0, 2);
+	keep_only(keep, n);
+	if (set_oom_score(k, &e) < 0)
+		goto fail;
+	for (size_t i = 0; !k->p->into_cgroup && i < k->n_cgroups; i++)
+		if (write(k->cgroups[i], "0", 1) != 1) {
+			err_sys(&e, errno, "join a control group");
+			goto fail;
+		}
+	if (!k->p->into_cgroup)
+		k->n_cgroups = 0;
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) {
+		err_sys(&e, errno, "dumpable");
+		goto fail;
+	}
+	if (enter(k, &e) < 0)
+		goto fail;
+	told.pid = make_child(k, &pidfd, &e);
+	if (told.pid < 0 || wire_send(k->ms, W_CLONED, &told, &pidfd, 1, &e) < 0)
+		goto fail;
+	_exit(0);
+fail:
+	(void)wire_send_error(k->ms, &e);
+	_exit(1);
+}
+
+static int
+make_by_intermediate(struct monitor *m, struct make *k, struct err *e)
+{
+	own_wire w = WIRE_INIT;
+	int status, r;
+	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid < 0)
+		return err_sys(e, errno, "fork");
+	if (pid == 0)
+		intermediate(k);
+	r = wire_recv(m->ms.fd, false, &w, NULL, e);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		return -1;
+	if (r == 1 && w.kind == W_FAILED) {
+		const struct w_error *why = w.msg;
+
+		return err_set(e, why->code > ERR_NONE && why->code < ERR_CODE_COUNT ? (enum err_code)why->code : ERR_SYSTEM, "%s",
+		    why->text != NULL ? why->text : "");
+	}
+	if (r == 0 || w.kind != W_CLONED || w.nfds != 1)
+		return err_set(e, ERR_SYSTEM, "the container's process did not come up");
+	m->pid = (pid_t)((const struct w_cloned *)w.msg)->pid;
+	m->child_fd = fd_take(&w.fds[0]);
+	return 0;
+}
+
+static int
+take_fds(struct make *k, const struct wire *w, struct err *e)
+{
+	size_t at = 2;
+
+	if (w->nfds < 2 + k->p->joins.n || k->p->joins.n > 8 || w->nfds - 2 - k->p->joins.n > 40)
+		return err_set(e, ERR_PROTOCOL, "W_PREPARE with %zu descriptors", w->nfds);
+	for (size_t i = 0; i < k->p->joins.n; i++)
+		k->joins[k->n_joins++] = w->fds[at++];
+	while (at < w->nfds)
+		k->cgroups[k->n_cgroups++] = w->fds[at++];
+	return 0;
+}
+
+int
+monitor_make(struct monitor *m, const struct wire *w, struct err *e)
+{
+	struct make k = { .p = w->msg, .rs = w->nfds > 0 ? w->fds[0] : -1, .ms = -1 };
+	own_fd stage_end = -1;
+	int pair[2], r;
+
+	if (take_fds(&k, w, e) < 0)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, errno, "socketpair");
+	m->ms.fd = pair[0];
+	stage_end = k.ms = pair[1];
+	if (k.n_joins > 0)
+		return make_by_intermediate(m, &k, e);
+	r = make_child(&k, &m->child_fd, e);
+	if (r < 0)
+		return -1;
+	m->pid = r;
+	return 0;
+}

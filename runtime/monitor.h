@@ -1,0 +1,106 @@
+/*
+ * A monitor: parent of one process, for its whole life. Holds the other ends of its standard streams, writes the log,
+ * serves attached clients and keeps the exit status. Nothing is allocated for what does not happen: an idle
+ * monitor's own memory is a few pages.
+ */
+#pragma once
+#include "loop.h"
+#include "wire.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define STREAM_OUT 1
+#define STREAM_ERR 2
+
+struct monitor;
+
+/* A client that is attached. Output that it does not take in time waits in pending; while there is too much of it, nothing is read
+   from the process either, so that nothing is lost. */
+struct client {
+	struct client *next;
+	struct monitor *m;
+	struct loop_io io;
+	bool in, out, err, mux;
+	struct buf pending;
+	unsigned char keys[32];
+	size_t n_keys, matched;
+	bool input_done, dead, ended;
+	bool held;                  /* nothing may be written before the program was executed: an error would be the answer */
+};
+
+struct stream {
+	struct loop_io io;
+	struct monitor *m;
+	int number;                 /* STREAM_OUT or STREAM_ERR */
+	bool open;
+	/* a line's beginning that waits for its end (log) */
+	unsigned char *part;
+	size_t part_n;
+	bool partial;               /* the line goes on: its first 16 KiB were written */
+	bool grown;                 /* the pipe was made larger */
+};
+
+struct follower {
+	struct follower *next;
+	int fd;
+	bool told;                  /* new data was announced since the follower last read */
+};
+
+struct log {
+	bool on;
+	int dir, fd;
+	int64_t size, max_size;
+	int max_files;
+	char name[96];
+	struct buf out;
+	struct follower *followers;
+	bool failed;
+};
+
+struct monitor {
+	struct loop *loop;
+	struct loop_io ctl, listen, ms, child;
+	int child_fd;               /* pidfd */
+	int rs_of_stage;
+	pid_t pid;
+	struct arena arena;         /* holds start */
+	struct w_start start;
+	bool have_start, started, failed, exited, go;
+	int64_t started_at;
+	int dir, userns, oom, procs;
+	struct stream out, err;     /* a terminal uses out only */
+	struct loop_io input;       /* to the process */
+	struct buf input_data;
+	bool input_close;           /* once input_data is written */
+	struct client *clients;
+	struct log log;
+	int blocked;                /* clients that have too much waiting */
+};
+
+/* mon_make.c: makes the process; the parent returns, the child does not. */
+int monitor_make(struct monitor *m, const struct wire *w, struct err *e) must_check;
+
+/* mon_io.c */
+int io_take_stdio(struct monitor *m, struct wire *w, struct err *e) must_check;
+int io_attach(struct monitor *m, const struct run_stream *s, int fd, struct err *e) must_check;
+/* The program was executed: held clients get their head and what came meanwhile. */
+void io_started(struct monitor *m);
+void io_resize(struct monitor *m, const struct w_size *size);
+/* Reads what is left and hands it on; at the end of the process. */
+void io_drain(struct monitor *m);
+void io_close(struct monitor *m);
+void monitor_detached(struct monitor *m);
+void monitor_clients_changed(struct monitor *m);
+
+/* mon_log.c */
+int log_open(struct monitor *m, struct err *e) must_check;
+void log_output(struct log *l, struct stream *s, const unsigned char *data, size_t n);
+/* Writes what is collected; called once for each round of reading. */
+void log_flush(struct log *l);
+void log_end(struct log *l, struct stream *s);
+int log_follow(struct log *l, int fd);
+/* Opens all files, oldest first; returns how many. */
+size_t log_files(struct log *l, int *fds, size_t max);
+/* Memory that only traffic needs. */
+void log_relax(struct log *l);

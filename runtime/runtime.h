@@ -1,0 +1,190 @@
+/*
+ * The runtime: makes containers without any capability on the host, from what the givers give. It keeps one box for
+ * each container (or warm sandbox) and one mon for each monitor, all in one loop; it never waits for a monitor.
+ */
+#pragma once
+#include "comp.h"
+#include "msg/give.h"
+#include "msg/run.h"
+#include "wire.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define POOL_SIZE 6
+#define HIERARCHIES_MAX 32
+
+struct runtime;
+struct box;
+
+struct hierarchy {
+	char name[64];
+	int dir;
+};
+
+/* A client that attached before the start. */
+struct waiter {
+	struct waiter *next;
+	struct arena arena;
+	struct run_stream *stream;
+	int fd;
+};
+
+/* A call that a monitor answers, in order. */
+struct asked {
+	struct asked *next;
+	struct call *call;
+	int follow;                  /* our end of the follower's channel */
+};
+
+enum mon_state { MON_MAKING, MON_READY, MON_STARTING, MON_RUNNING, MON_LOST };
+
+struct mon {
+	struct mon *next;            /* of the box' execs */
+	struct runtime *rt;
+	struct box *box;
+	char exec[65];               /* "": the container's own */
+	struct loop_io io;
+	int rs;                      /* channel to the process until it executes */
+	int pidfd;
+	pid_t pid;
+	enum mon_state state;
+	bool tty;
+	int64_t started_at;
+	struct call *start;
+	struct asked *asked;
+};
+
+enum box_state { BOX_MAKING, BOX_PREPARED, BOX_STARTING, BOX_RUNNING, BOX_EXITED };
+
+struct box {
+	struct box *next;
+	struct runtime *rt;
+	char id[65];                 /* "": in the pool */
+	char cg_parent[256], cg_name[80];
+	enum box_state state;
+	unsigned create, own;        /* CLONE_NEW*: made for it, and those that are not the host's */
+	bool no_shm, host_cgroupns, has_cgroup;
+	uint32_t id_base;
+	int netns, userns[2];
+	struct mon *init;
+	struct mon *execs;
+	struct waiter *waiters;
+	struct call *prepare;
+	struct call *cancel;         /* answered when it is gone */
+	bool tty, cancelled, is_new_dir;
+	bool paused;
+	char log_driver[64];
+	int64_t oom_before;
+	int64_t started_at, finished_at;
+	int code;
+	bool oom_killed;
+};
+
+struct grave {
+	struct grave *next;
+	char parent[256], name[80];
+	int tries;
+};
+
+/* An exec that ended while no broker was there to hear it. */
+struct unheard {
+	struct unheard *next;
+	char id[65], exec[65];
+	int code;
+	bool oom_killed;
+	int64_t finished_at;
+};
+
+struct program {                 /* a compiled system call filter */
+	struct program *next;
+	uint64_t caps;
+	int memfd;
+};
+
+struct runtime {
+	struct comp *comp;
+	struct loop *loop;
+	struct edge *run, *idmap, *mount;
+	int containers, sockets;
+	struct hierarchy h[HIERARCHIES_MAX];
+	size_t n_h;
+	bool v2;
+	int monitor_bin, init_bin, monitor_filter;
+	struct box *boxes;
+	struct box *pool;
+	size_t n_pool;
+	unsigned seq;
+	bool pool_making, pool_broken;
+	int64_t last_request;
+	struct loop_timer pool_timer, grave_timer;
+	struct grave *graves;
+	struct unheard *unheard;
+	struct program *programs;
+};
+
+/* sandbox.c */
+int mon_spawn(struct runtime *rt, struct box *box, const struct w_prepare *p, const int *fds, size_t nfds, struct mon **ret, struct err *e) must_check;
+void mon_free(struct mon *m);
+void mon_kill(struct mon *m);
+int on_run_prepare(struct call *c, const void *msg, struct err *e);
+struct box *box_new(struct runtime *rt, const char *id, struct err *e);
+struct box *box_find(struct runtime *rt, const char *id);
+void box_free(struct box *b);
+/* The process is gone or was never wanted: gives back everything but the directory. */
+void box_release(struct box *b);
+int box_cloned(struct mon *m, struct wire *w, struct err *e) must_check;
+void pool_schedule(struct runtime *rt);
+void pool_drop(struct runtime *rt);
+
+/* events.c: what monitors say */
+void mon_ready(struct loop_io *io, uint32_t events);
+void send_exited(struct runtime *rt, const char *id, const char *exec, int code, bool oom, int64_t at);
+void send_unheard(struct runtime *rt);
+
+/* start.c */
+int on_run_start(struct call *c, const void *msg, struct err *e);
+int on_run_exec(struct call *c, const void *msg, struct err *e);
+/* <exec root>/run/NAME, at most 100 bytes */
+int socket_path(const struct runtime *rt, const char *name, void *sockaddr, struct err *e) must_check;
+
+/* give.c: the mounter's part of a start, in the order that stage expects */
+int give_mounts(struct box *b, const struct run_spec *spec, int *fds, size_t max, size_t *n, struct err *e) must_check;
+
+/* control.c */
+int on_run_cancel(struct call *c, const void *msg, struct err *e);
+int on_run_signal(struct call *c, const void *msg, struct err *e);
+int on_run_freeze(struct call *c, const void *msg, struct err *e);
+int on_run_resize(struct call *c, const void *msg, struct err *e);
+int on_run_attach(struct call *c, const void *msg, struct err *e);
+int on_run_logs(struct call *c, const void *msg, struct err *e);
+int on_run_delete(struct call *c, const void *msg, struct err *e);
+int on_run_list(struct call *c, const void *msg, struct err *e);
+int on_run_update(struct call *c, const void *msg, struct err *e);
+/* top.c */
+int on_run_top(struct call *c, const void *msg, struct err *e);
+
+/* recover.c */
+int recover(struct runtime *rt, struct err *e) must_check;
+
+/* cgroup.c */
+int cg_init(struct runtime *rt, struct err *e) must_check;
+int cg_make(struct runtime *rt, const char *parent, const char *name, struct err *e) must_check;
+int cg_rename(struct runtime *rt, struct box *b, const char *name, struct err *e) must_check;
+/* Descriptors by which a process joins; see W_PREPARE. */
+int cg_join_fds(struct runtime *rt, const struct box *b, int *fds, size_t *n, struct err *e) must_check;
+void cg_bury(struct runtime *rt, const char *parent, const char *name);
+/* Kills what is left in it; returns how many there were. */
+int cg_kill(struct runtime *rt, const char *parent, const char *name, int sig);
+int cg_open(const struct runtime *rt, const struct box *b, const char *controller, const char *file, int flags);
+int cg_freeze(struct runtime *rt, struct box *b, bool on, struct err *e) must_check;
+bool cg_is_frozen(struct runtime *rt, const struct box *b);
+int64_t cg_oom_count(struct runtime *rt, const struct box *b);
+size_t cg_pids(struct runtime *rt, const struct box *b, pid_t *pids, size_t max);
+void cg_sweep(struct runtime *rt);   /* removes what pools of an earlier life left */
+/* limits.c */
+int cg_limits(struct runtime *rt, struct box *b, const struct run_limits *l, struct err *e) must_check;
+
+/* filter.c: system call filters */
+int filter_for(struct runtime *rt, const struct run_process *p, int *ret_memfd, bool *ret_log, struct err *e) must_check;
+int filter_monitor(int *ret_memfd, struct err *e) must_check;
