@@ -224,6 +224,7 @@ assert_nothing_left(void)
 	assert_tidy();
 }
 
+static void shell(const char *fmt, ...) printf_like(1, 2);
 static void
 shell(const char *fmt, ...)
 {
