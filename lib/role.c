@@ -87,8 +87,9 @@ const struct role_row role_table[ROLE_COUNT] = {
 		.nofile = 16384, .may_dump = true },
 	[ROLE_MONITOR] = { .name = "monitor", .binary = "bulwark-monitor", .user = "bulwark-run", .landlock = LANDLOCK_NONE,
 		.syscalls = sys_monitor, .no_new_privs = true },
+	/* no Landlock: its domain may not look at the namespaces of processes outside of it, which is what this role is for */
 	[ROLE_IDMAPPER] = { .name = "idmapper", .binary = "bulwark-idmapper", .user = "bulwark-idmap", .no_new_privs = true,
-		.caps = CAP(SETUID) | CAP(SETGID), .landlock = LANDLOCK_TREES, .syscalls = sys_idmapper, .nofile = 256, .may_dump = true },
+		.caps = CAP(SETUID) | CAP(SETGID), .landlock = LANDLOCK_NONE, .syscalls = sys_idmapper, .nofile = 256, .may_dump = true },
 	[ROLE_HOST_RUNTIME] = { .name = "host-runtime", .binary = "bulwark-runtime", .landlock = LANDLOCK_NONE, .nofile = 16384,
 		.caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FSETID) | CAP(FOWNER) | CAP(MKNOD) | CAP(NET_RAW) | CAP(SETGID) | CAP(SETUID) |
 		    CAP(SETFCAP) | CAP(SETPCAP) | CAP(NET_BIND_SERVICE) | CAP(SYS_CHROOT) | CAP(KILL) | CAP(AUDIT_WRITE) |
