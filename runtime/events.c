@@ -90,15 +90,13 @@ start_failed(struct mon *m, const struct err *why)
 	}
 	if (dir >= 0)
 		(void)unlinkat(dir, "state", 0);
-	if (dir >= 0 && b->is_new_dir)
-		(void)fd_remove_tree(b->rt->containers, b->id);
+	box_forget_dir(b);
 	if (b->prepare != NULL) {
 		call_fail(b->prepare, why);
 		b->prepare = NULL;
 	}
 	if (*b->id == '\0') {
 		log_err(LOG_WARN, why, "no warm sandboxes");
-		b->rt->pool_making = false;
 		b->rt->pool_broken = true;
 	}
 	fail_start(m, why);

@@ -5,6 +5,7 @@
 #include "monitor.h"
 
 #include "fd.h"
+#include "log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +35,8 @@ watch(struct loop *l, struct loop_io *io, uint32_t events)
 
 	if (io->fd < 0)
 		return;
-	if (io->loop == NULL)
-		(void)loop_add(l, io, events, &e);
+	if (io->loop == NULL && loop_add(l, io, events, &e) < 0)
+		log_err(LOG_ERROR, &e, "monitor");
 	else
 		loop_change(io, events);
 }

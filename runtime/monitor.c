@@ -454,13 +454,13 @@ main(void)
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)prctl(PR_SET_NAME, "bulwark-monitor", 0, 0, 0);
 	(void)setsid();
-	(void)fd_set_cloexec(3, true);
 	log_init("monitor", LOG_INFO, false);
 	m.loop = loop_new(&e);
-	if (m.loop == NULL || prepare(&m, &e) < 0) {
+	if (fd_set_cloexec(3, true) < 0 || m.loop == NULL || prepare(&m, &e) < 0) {
 		(void)wire_send_error(m.ctl.fd, &e);
 		give_up(&m);
 	}
-	(void)loop_run(m.loop, &e);
+	if (loop_run(m.loop, &e) < 0)
+		log_err(LOG_ERROR, &e, "monitor");
 	return EXIT_FAILURE;
 }

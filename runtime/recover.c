@@ -74,8 +74,8 @@ from_state(struct box *b, const struct w_start *s)
 	split = strchr(copy, '\n');
 	if (split != NULL) {
 		*split = '\0';
-		snprintf(b->cg_parent, sizeof b->cg_parent, "%s", copy);
-		snprintf(b->cg_name, sizeof b->cg_name, "%s", split + 1);
+		if (!text_copy(b->cg_parent, sizeof b->cg_parent, copy) || !text_copy(b->cg_name, sizeof b->cg_name, split + 1))
+			log_msg(LOG_WARN, "the control group of container %s is not known", b->id);
 	}
 	b->own = b->create = (unsigned)s->spaces;
 	b->host_cgroupns = (s->spaces & 0x02000000) == 0;   /* CLONE_NEWCGROUP */

@@ -115,7 +115,8 @@ struct runtime {
 	struct box *pool;
 	size_t n_pool;
 	unsigned seq;
-	bool pool_making, pool_broken;
+	struct box *making;          /* on its way to the pool */
+	bool pool_broken;
 	int64_t last_request;
 	struct loop_timer pool_timer, grave_timer;
 	struct grave *graves;
@@ -133,6 +134,8 @@ struct box *box_find(struct runtime *rt, const char *id);
 void box_free(struct box *b);
 /* The process is gone or was never wanted: gives back everything but the directory. */
 void box_release(struct box *b);
+/* A directory that a failed start made. */
+void box_forget_dir(struct box *b);
 int box_cloned(struct mon *m, struct wire *w, struct err *e) must_check;
 void pool_schedule(struct runtime *rt);
 void pool_drop(struct runtime *rt);

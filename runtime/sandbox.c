@@ -186,6 +186,8 @@ box_free(struct box *b)
 	struct call *prepare = b->prepare, *cancel = b->cancel;
 
 	b->prepare = b->cancel = NULL;
+	if (b->rt->making == b)
+		b->rt->making = NULL;
 	box_release(b);
 	for (struct box **slot = &b->rt->boxes; *slot != NULL; slot = &(*slot)->next)
 		if (*slot == b) {
@@ -207,6 +209,14 @@ box_free(struct box *b)
 	free(b);
 }
 
+void
+box_forget_dir(struct box *b)
+{
+	if (b->is_new_dir && fd_remove_tree(b->rt->containers, b->id) < 0)
+		log_msg(LOG_WARN, "the directory of container %s stays", b->id);
+	b->is_new_dir = false;
+}
+
 static void
 answer_prepare(struct box *b)
 {
@@ -225,7 +235,7 @@ to_pool(struct box *b)
 	b->next = rt->pool;
 	rt->pool = b;
 	rt->n_pool++;
-	rt->pool_making = false;
+	rt->making = NULL;
 	pool_schedule(rt);
 }
 
@@ -310,7 +320,7 @@ on_pool_time(struct loop_timer *t)
 	struct err e = ERR_INIT;
 	struct box *b;
 
-	if (rt->n_pool >= POOL_SIZE || rt->pool_making || rt->pool_broken || rt->idmap == NULL)
+	if (rt->n_pool >= POOL_SIZE || rt->making != NULL || rt->pool_broken || rt->idmap == NULL)
 		return;
 	/* never in the way of somebody who waits */
 	if (now_mono_ns() - rt->last_request < INT64_C(15000000) && rt->n_pool > 0) {
@@ -321,12 +331,11 @@ on_pool_time(struct loop_timer *t)
 	if (b != NULL) {
 		b->create = b->own = ALL_NEW;
 		snprintf(b->cg_name, sizeof b->cg_name, "pool-%d-%u", getpid(), rt->seq++);
-		rt->pool_making = true;
+		rt->making = b;
 		if (make_sandbox(b, &p, NULL, &e) == 0)
 			return;
 		box_free(b);
 	}
-	rt->pool_making = false;
 	rt->pool_broken = true;   /* until an edge comes (back); a direct sandbox will tell the reason to its user */
 	log_err(LOG_WARN, &e, "no warm sandboxes");
 }
@@ -335,7 +344,7 @@ void
 pool_schedule(struct runtime *rt)
 {
 	rt->pool_timer.on_time = on_pool_time;
-	if (rt->pool_timer.loop == NULL && rt->n_pool < POOL_SIZE && !rt->pool_making && !rt->pool_broken)
+	if (rt->pool_timer.loop == NULL && rt->n_pool < POOL_SIZE && rt->making == NULL && !rt->pool_broken)
 		loop_timer_set(rt->loop, &rt->pool_timer, rt->n_pool == 0 ? 0 : INT64_C(5000000));
 }
 
@@ -344,6 +353,8 @@ pool_drop(struct runtime *rt)
 {
 	while (rt->pool != NULL)
 		box_free(rt->pool);
+	if (rt->making != NULL)
+		box_free(rt->making);
 }
 
 /* "new", "host", "none", "container:<id>"; fills create, or the join. */

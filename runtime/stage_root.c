@@ -120,7 +120,7 @@ attach_layers(struct stage *s, struct buf *lower, struct err *e)
 {
 	for (size_t i = 0; i < s->spec->layers.n; i++) {
 		own_fd layer = -1;
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof name, "%zu", i);
 		if (stage_take_fd(s, &layer, e) < 0)

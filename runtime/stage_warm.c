@@ -20,7 +20,7 @@ fs_make(const char *type, const char *const *options, unsigned attrs)
 {
 	own_fd fs = fsopen(type, FSOPEN_CLOEXEC);
 
-	if (fs < 0)
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "source", type, 0) < 0)
 		return -1;
 	for (; options != NULL && *options != NULL; options += 2)
 		if (fsconfig(fs, options[1] != NULL ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, options[0], options[1], 0) < 0)

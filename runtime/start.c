@@ -273,8 +273,7 @@ on_run_start(struct call *c, const void *msg, struct err *e)
 
 		if (dir >= 0)
 			(void)unlinkat(dir, "state", 0);
-		if (b->is_new_dir)
-			(void)fd_remove_tree(rt->containers, b->id);
+		box_forget_dir(b);
 		b->init->start = NULL;
 		box_free(b);
 		return -1;
