@@ -691,10 +691,14 @@ edge_free(struct edge *edge)
 	if (edge == NULL || edge->freed)
 		return;
 	edge->conf.on_closed = NULL;
+	/* first, so that a callback of the closing that frees the edge too finds it done */
+	edge->freed = true;
+	if (edge->closed) {
+		release(edge);
+		return;
+	}
 	err_set(&why, ERR_UNAVAILABLE, "closed");
 	shut(edge, &why);
-	edge->freed = true;
-	release(edge);
 }
 
 bool

@@ -76,7 +76,7 @@ static const char *const sys_denied[] = { "kexec_load", "kexec_file_load", "init
 const struct role_row role_table[ROLE_COUNT] = {
 	[ROLE_SUPERVISOR] = { .name = "supervisor", .binary = "bulwarkd", .landlock = LANDLOCK_NONE,
 		.caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(DAC_READ_SEARCH) | CAP(FOWNER) | CAP(KILL) | CAP(SETGID) | CAP(SETUID) |
-		    CAP(SETPCAP) | CAP(SETFCAP) | CAP(NET_ADMIN) | CAP(SYS_ADMIN) | CAP(SYS_CHROOT) },
+		    CAP(SETPCAP) | CAP(SETFCAP) | CAP(NET_ADMIN) | CAP(NET_BIND_SERVICE) | CAP(SYS_ADMIN) | CAP(SYS_CHROOT) },
 	[ROLE_CONFIG] = { .name = "config", .binary = "bulwark-config", .user = "bulwark-api", .no_new_privs = true,
 		.landlock = LANDLOCK_EMPTY, .syscalls = sys_config, .nofile = 64 },
 	[ROLE_BROKER] = { .name = "broker", .binary = "bulwark-broker", .user = "bulwark", .no_new_privs = true,

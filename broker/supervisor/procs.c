@@ -81,7 +81,7 @@ place_fds(int binary, int ctl, const int *extra, size_t n, int *ret_binary)
 	for (size_t i = 0; i < n + 2; i++) {
 		int from = i == 0 ? binary : i == 1 ? ctl : extra[i - 2];
 
-		high[i] = fcntl(from, F_DUPFD_CLOEXEC, 64);
+		high[i] = fcntl(from, F_DUPFD_CLOEXEC, 24);
 		if (high[i] < 0)
 			return -1;
 	}
@@ -472,9 +472,11 @@ procs_reaped(struct supervisor *s, pid_t pid, int status)
 			p = &s->workers[i];
 	if (p == NULL)
 		return;
+	struct edge *ctl = p->ctl;
+
 	p->pid = 0;
-	edge_free(p->ctl);
 	p->ctl = NULL;
+	edge_free(ctl);
 	if (s->stopping) {
 		stop_next(s);
 		return;
