@@ -1,0 +1,463 @@
+/* Rules for what a request may say, each a small check of its own; texts are the Docker engine's. */
+#include "create.h"
+
+#include "broker.h"
+#include "caps.h"
+#include "text.h"
+
+#include <strings.h>
+
+#define PERIOD_MIN 1000
+#define PERIOD_MAX 1000000
+
+static int
+not_built(struct err *e, const char *what)
+{
+	return err_set(e, ERR_UNSUPPORTED, "%s is not implemented by Bulwark yet", what);
+}
+
+/* What would be silently without effect is refused. */
+int
+check_not_built(const struct host_config *h, struct err *e)
+{
+	const struct { bool set; const char *what; } rules[] = {
+		{ h->device_cgroup_rules.n > 0, "HostConfig.DeviceCgroupRules" },
+		{ h->device_requests.n > 0, "HostConfig.DeviceRequests" },
+		{ h->blkio_weight_device.n > 0, "HostConfig.BlkioWeightDevice" },
+		{ h->blkio_read_bps.n > 0, "HostConfig.BlkioDeviceReadBps" },
+		{ h->blkio_write_bps.n > 0, "HostConfig.BlkioDeviceWriteBps" },
+		{ h->blkio_read_iops.n > 0, "HostConfig.BlkioDeviceReadIOps" },
+		{ h->blkio_write_iops.n > 0, "HostConfig.BlkioDeviceWriteIOps" },
+		{ h->cpu_rt_period != 0, "HostConfig.CpuRealtimePeriod" },
+		{ h->cpu_rt_runtime != 0, "HostConfig.CpuRealtimeRuntime" },
+		{ h->storage_opt.n > 0, "HostConfig.StorageOpt" },
+		{ h->links.n > 0, "HostConfig.Links" },
+		{ text_set(h->volume_driver) && !text_same(h->volume_driver, "local"), "HostConfig.VolumeDriver" },
+		{ text_set(h->cgroup), "HostConfig.Cgroup" },
+		{ h->kernel_memory_tcp != 0, "HostConfig.KernelMemoryTCP" },
+		{ h->cpu_count != 0, "HostConfig.CpuCount" },
+		{ h->cpu_percent != 0, "HostConfig.CpuPercent" },
+		{ h->io_maximum_iops != 0, "HostConfig.IOMaximumIOps" },
+		{ h->io_maximum_bandwidth != 0, "HostConfig.IOMaximumBandwidth" },
+	};
+
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+		if (rules[i].set)
+			return not_built(e, rules[i].what);
+	for (size_t i = 0; i < h->devices.n; i++)
+		if (text_set(h->devices.v[i].cgroup_permissions) && !text_same(h->devices.v[i].cgroup_permissions, "rwm"))
+			return not_built(e, "a device with permissions other than rwm");
+	return 0;
+}
+
+static int
+check_memory(struct host_config *h, struct err *e)
+{
+	if (h->memory != 0 && h->memory < 6 << 20)
+		return err_set(e, ERR_INVALID, "Minimum memory limit allowed is 6MB");
+	if (h->memory > 0 && h->memory_swap > 0 && h->memory_swap < h->memory)
+		return err_set(e, ERR_INVALID, "Minimum memoryswap limit should be larger than memory limit, see usage");
+	if (h->memory == 0 && h->memory_swap > 0)
+		return err_set(e, ERR_INVALID, "You should always set the Memory limit when using Memoryswap limit, see usage");
+	if (h->memory_swap < -1)
+		return err_set(e, ERR_INVALID, "Minimum memoryswap limit should be larger than memory limit, see usage");
+	if (h->memory_swappiness.set && h->memory_swappiness.v == -1)
+		h->memory_swappiness = (struct opt){ 0 };
+	if (h->memory_swappiness.set && (h->memory_swappiness.v < 0 || h->memory_swappiness.v > 100))
+		return err_set(e, ERR_INVALID, "Invalid value: %lld, valid memory swappiness range is 0-100", (long long)h->memory_swappiness.v);
+	if (h->memory_reservation < 0 || (h->memory_reservation > 0 && h->memory_reservation < 6 << 20))
+		return err_set(e, ERR_INVALID, "Minimum memory reservation allowed is 6MB");
+	if (h->memory > 0 && h->memory_reservation > h->memory)
+		return err_set(e, ERR_INVALID, "Minimum memory limit can not be less than memory reservation limit, see usage");
+	if (h->memory > 0 && h->memory_swap == 0)
+		h->memory_swap = 2 * h->memory;
+	return 0;
+}
+
+/* "0-3,7": every number below n. */
+static int
+check_set(const char *text, int64_t n, const char *what, struct err *e)
+{
+	const char *p = text;
+
+	while (*p != '\0') {
+		int64_t ends[2] = { 0, 0 };
+
+		for (int k = 0; k < 2; k++) {
+			size_t digits = 0;
+
+			while (p[digits] >= '0' && p[digits] <= '9' && digits < 6)
+				ends[k] = ends[k] * 10 + (p[digits++] - '0');
+			if (digits == 0)
+				goto bad;
+			p += digits;
+			if (k == 0 && *p != '-') {
+				ends[1] = ends[0];
+				break;
+			}
+			if (k == 0)
+				p++;
+		}
+		if (ends[0] > ends[1])
+			goto bad;
+		if (ends[1] >= n)
+			return err_set(e, ERR_INVALID, "Requested %s are not available - requested %.100s, available: 0-%lld", what, text,
+			    (long long)(n - 1));
+		if (*p == ',' && p[1] != '\0')
+			p++;
+		else if (*p != '\0')
+			goto bad;
+	}
+	return 0;
+bad:
+	return err_set(e, ERR_INVALID, "Invalid value %.100s for cpuset %s", text, what[0] == 'C' ? "cpus" : "mems");
+}
+
+static int
+check_cpu(const struct host_config *h, int64_t ncpu, struct err *e)
+{
+	if (h->nano_cpus != 0 && h->cpu_period != 0)
+		return err_set(e, ERR_INVALID, "Conflicting options: Nano CPUs and CPU Period cannot both be set");
+	if (h->nano_cpus != 0 && h->cpu_quota != 0)
+		return err_set(e, ERR_INVALID, "Conflicting options: Nano CPUs and CPU Quota cannot both be set");
+	if (h->nano_cpus < 0 || h->nano_cpus > ncpu * INT64_C(1000000000) || (h->nano_cpus > 0 && h->nano_cpus < 10000000))
+		return err_set(e, ERR_INVALID, "range of CPUs is from 0.01 to %lld.00, as there are only %lld CPUs available", (long long)ncpu,
+		    (long long)ncpu);
+	if (h->cpu_shares < 0)
+		return err_set(e, ERR_INVALID, "invalid CPU shares (%lld): value must be a positive integer", (long long)h->cpu_shares);
+	if (h->cpu_period != 0 && (h->cpu_period < PERIOD_MIN || h->cpu_period > PERIOD_MAX))
+		return err_set(e, ERR_INVALID, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+	if (h->cpu_quota > 0 && h->cpu_quota < 1000)
+		return err_set(e, ERR_INVALID, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
+	if (check_set(text_or_empty(h->cpuset_cpus), ncpu, "CPUs", e) < 0)
+		return -1;
+	return check_set(text_or_empty(h->cpuset_mems), 1024, "memory nodes", e);
+}
+
+int
+check_limits(struct host_config *h, int64_t ncpu, struct err *e)
+{
+	if (check_memory(h, e) < 0 || check_cpu(h, ncpu, e) < 0)
+		return -1;
+	if (h->blkio_weight != 0 && (h->blkio_weight < 10 || h->blkio_weight > 1000))
+		return err_set(e, ERR_INVALID, "Range of blkio weight is from 10 to 1000");
+	if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)
+		return err_set(e, ERR_INVALID, "Invalid value %lld, range for oom score adj is [-1000, 1000]", (long long)h->oom_score_adj);
+	if (h->shm_size < 0)
+		return err_set(e, ERR_INVALID, "SHM size can not be less than 0");
+	return 0;
+}
+
+static int
+check_restart(struct host_config *h, struct arena *a, struct err *e)
+{
+	struct restart_policy *p = h->restart_policy;
+
+	if (p == NULL)
+		p = h->restart_policy = arena_alloc(a, sizeof *p);
+	if (p == NULL)
+		return err_memory(e);
+	if (!text_set(p->name))
+		p->name = arena_str(a, "no");
+	if (strcmp(p->name, "no") != 0 && strcmp(p->name, "always") != 0 && strcmp(p->name, "unless-stopped") != 0 &&
+	    strcmp(p->name, "on-failure") != 0)
+		return err_set(e, ERR_INVALID,
+		    "invalid restart policy: unknown policy '%s'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'", p->name);
+	if (p->maximum_retry != 0 && strcmp(p->name, "on-failure") != 0)
+		return err_set(e, ERR_INVALID, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
+	if (p->maximum_retry < 0)
+		return err_set(e, ERR_INVALID, "invalid restart policy: maximum retry count cannot be negative");
+	if (h->auto_remove && strcmp(p->name, "no") != 0)
+		return err_set(e, ERR_INVALID, "can't create 'AutoRemove' container with restart policy");
+	return 0;
+}
+
+static bool
+known_ulimit(const char *name)
+{
+	static const char *const names[] = { "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
+		"rtprio", "rttime", "sigpending", "stack" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (text_same(name, names[i]))
+			return true;
+	return false;
+}
+
+static int
+check_ulimits(struct host_config *h, const struct engine_config *engine, struct arena *a, struct err *e)
+{
+	for (size_t i = 0; i < h->ulimits.n; i++) {
+		const struct ulimit_rec *u = &h->ulimits.v[i];
+
+		if (!known_ulimit(u->name))
+			return err_set(e, ERR_INVALID, "invalid ulimit type: %s", text_or_empty(u->name));
+		if (u->hard != -1 && (u->soft > u->hard || u->soft == -1))
+			return err_set(e, ERR_INVALID, "ulimit soft limit must be less than or equal to hard limit: %lld > %lld", (long long)u->soft,
+			    (long long)u->hard);
+	}
+	for (size_t i = 0; i < engine->default_ulimits.n; i++) {
+		bool there = false;
+
+		for (size_t k = 0; k < h->ulimits.n; k++)
+			there = there || text_same(h->ulimits.v[k].name, engine->default_ulimits.v[i].name);
+		if (!there) {
+			struct ulimit_rec *u = list_add(&h->ulimits, a, sizeof *u);
+
+			if (u == NULL)
+				return err_memory(e);
+			*u = engine->default_ulimits.v[i];
+		}
+	}
+	return 0;
+}
+
+/* "no-new-privileges", "seccomp=...", "apparmor=unconfined", "label=disable", "systempaths=unconfined"; ':' as well as '='. */
+static int
+check_option(const char *text, struct security *s, const struct host_config *h, struct err *e)
+{
+	size_t n = strcspn(text, "=");
+	char key[64];
+	const char *value;
+
+	if (strcmp(text, "no-new-privileges") == 0) {
+		s->no_new_privileges = true;
+		return 0;
+	}
+	if (strcmp(text, "disable") == 0)
+		return err_set(e, ERR_INVALID, "invalid --security-opt 1: \"%s\"", text);
+	if (text[n] == '\0')
+		n = strcspn(text, ":");
+	if (text[n] == '\0' || n >= sizeof key)
+		return err_set(e, ERR_INVALID, "invalid --security-opt 1: \"%.200s\"", text);
+	memcpy(key, text, n);
+	key[n] = '\0';
+	value = text + n + 1;
+	if (strcmp(key, "no-new-privileges") == 0) {
+		if (strcasecmp(value, "true") != 0 && strcasecmp(value, "false") != 0 && strcmp(value, "1") != 0 && strcmp(value, "0") != 0)
+			return err_set(e, ERR_INVALID, "invalid --security-opt 2: \"%.200s\"", text);
+		s->no_new_privileges = value[0] == 't' || value[0] == 'T' || value[0] == '1';
+		return 0;
+	}
+	if (strcmp(key, "seccomp") == 0) {
+		if (strcmp(value, "unconfined") == 0)
+			s->seccomp_mode = "unconfined";
+		else if (strcmp(value, "builtin") == 0)
+			s->seccomp_mode = "default";
+		else if (h->seccomp != NULL)
+			s->seccomp_mode = "custom";
+		else
+			return err_set(e, ERR_INVALID, "opening seccomp profile (%.100s) failed: it must be given as its content", value);
+		return 0;
+	}
+	if (strcmp(key, "apparmor") == 0)
+		return strcmp(value, "unconfined") == 0 ? 0 :
+		    err_set(e, ERR_INVALID, "AppArmor is not enabled on this host, so the profile %.100s cannot be applied", value);
+	if (strcmp(key, "label") == 0)
+		return strcmp(value, "disable") == 0 ? 0 :
+		    err_set(e, ERR_INVALID, "SELinux is not enabled on this host, so the label %.100s cannot be applied", value);
+	if (strcmp(key, "systempaths") == 0 && strcmp(value, "unconfined") == 0)
+		return 0;
+	if (strcmp(key, "writable-cgroups") == 0)
+		return not_built(e, "--security-opt writable-cgroups");
+	return err_set(e, ERR_INVALID, "invalid --security-opt 2: \"%.200s\"", text);
+}
+
+int
+check_security(const struct host_config *h, const struct engine_config *engine, struct security *ret, struct err *e)
+{
+	*ret = (struct security){ .no_new_privileges = engine->no_new_privileges, .seccomp_mode = engine->seccomp != NULL ? "custom" : "default" };
+	if (h->privileged)
+		ret->seccomp_mode = "unconfined";
+	for (size_t i = 0; i < h->security_opt.n; i++)
+		if (check_option(h->security_opt.v[i], ret, h, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+check_log_option(const char *key, const char *value, struct err *e)
+{
+	static const char *const not_yet[] = { "labels", "labels-regex", "env", "env-regex", "tag" };
+	size_t digits = strspn(value, "0123456789");
+	uint64_t n;
+
+	if (strcmp(key, "max-size") == 0) {
+		const char *unit = value + digits;
+
+		if (strcmp(value, "-1") == 0 || (digits > 0 && digits < 18 && (unit[0] == '\0' || (strchr("bkmgtBKMGT", unit[0]) != NULL &&
+		    (unit[1] == '\0' || (strchr("bB", unit[1]) != NULL && unit[2] == '\0'))))))
+			return 0;
+		return err_set(e, ERR_INVALID, "invalid value for max-size: invalid size: '%.100s'", value);
+	}
+	if (strcmp(key, "max-file") == 0) {
+		if (text_to_u64(value, 1000, &n) && n >= 1)
+			return 0;
+		return err_set(e, ERR_INVALID, "invalid value for max-file: %.100s is not a number from 1 to 1000", value);
+	}
+	if (strcmp(key, "mode") == 0 && (strcmp(value, "blocking") == 0 || value[0] == '\0'))
+		return 0;
+	if (strcmp(key, "compress") == 0 && (strcmp(value, "false") == 0 || value[0] == '\0'))
+		return 0;
+	for (size_t i = 0; i < sizeof not_yet / sizeof *not_yet; i++)
+		if (strcmp(key, not_yet[i]) == 0)
+			return err_set(e, ERR_UNSUPPORTED, "log option %s is not implemented by Bulwark yet", key);
+	if (strcmp(key, "mode") == 0 || strcmp(key, "compress") == 0 || strcmp(key, "max-buffer-size") == 0)
+		return err_set(e, ERR_UNSUPPORTED, "log option %s=%.100s is not implemented by Bulwark yet", key, value);
+	return err_set(e, ERR_INVALID, "unknown log opt '%.100s' for json-file log driver", key);
+}
+
+int
+check_log_config(struct log_config *l, const struct engine_config *engine, struct arena *a, struct err *e)
+{
+	const char *fallback = text_set(engine->log_driver) ? engine->log_driver : "json-file";
+
+	if (!text_set(l->type) && (l->type = arena_str(a, fallback)) == NULL)
+		return err_memory(e);
+	if (strcmp(l->type, fallback) == 0)
+		for (size_t i = 0; i < engine->log_opts.n; i++)
+			if (kvs_get(&l->config, engine->log_opts.v[i].key) == NULL &&
+			    !kvs_set(&l->config, a, engine->log_opts.v[i].key, engine->log_opts.v[i].value))
+				return err_memory(e);
+	if (strcmp(l->type, "none") == 0) {
+		if (l->config.n > 0)
+			return err_set(e, ERR_INVALID, "unknown log opt '%.100s' for none log driver", l->config.v[0].key);
+		return 0;
+	}
+	if (strcmp(l->type, "json-file") != 0)
+		return err_set(e, ERR_INVALID, "logger: no log driver named '%.100s' is registered", l->type);
+	for (size_t i = 0; i < l->config.n; i++)
+		if (check_log_option(l->config.v[i].key, l->config.v[i].value, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+default_text(char **field, const char *value, struct arena *a, struct err *e)
+{
+	if (text_set(*field))
+		return 0;
+	*field = arena_str(a, value);
+	return *field != NULL ? 0 : err_memory(e);
+}
+
+static bool
+one_of(const char *s, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (text_same(s, *words))
+			return true;
+	return false;
+}
+
+static int
+check_modes(struct creation *c, struct err *e)
+{
+	static const char *const ipc_modes[] = { "none", "private", "shareable", "host", NULL };
+	struct host_config *h = &c->host;
+	const struct engine_config *g = c->engine;
+
+	if (default_text(&h->ipc_mode, text_set(g->default_ipc_mode) ? g->default_ipc_mode : "private", c->a, e) < 0 ||
+	    default_text(&h->cgroupns_mode, text_set(g->default_cgroupns_mode) ? g->default_cgroupns_mode : "private", c->a, e) < 0 ||
+	    default_text(&h->runtime, "bulwark", c->a, e) < 0)
+		return -1;
+	if (!one_of(h->ipc_mode, ipc_modes) && mode_container(h->ipc_mode) == NULL)
+		return err_set(e, ERR_INVALID, "invalid IPC mode: %.200s", h->ipc_mode);
+	if (text_set(h->pid_mode) && !text_same(h->pid_mode, "host") && mode_container(h->pid_mode) == NULL)
+		return err_set(e, ERR_INVALID, "invalid PID mode: %.200s", h->pid_mode);
+	if (text_set(h->uts_mode) && !text_same(h->uts_mode, "host"))
+		return err_set(e, ERR_INVALID, "invalid UTS mode: %.200s", h->uts_mode);
+	if (text_set(h->userns_mode) && !text_same(h->userns_mode, "host"))
+		return err_set(e, ERR_INVALID, "invalid user namespace mode: %.200s", h->userns_mode);
+	if (!text_same(h->cgroupns_mode, "private") && !text_same(h->cgroupns_mode, "host"))
+		return err_set(e, ERR_INVALID, "invalid cgroup namespace mode: %.200s", h->cgroupns_mode);
+	if (text_set(h->isolation) && strcasecmp(h->isolation, "default") != 0)
+		return err_set(e, ERR_INVALID, "invalid isolation '%.100s' on linux", h->isolation);
+	/* what names the Docker engine's own runtime is served by ours */
+	if (text_same(h->runtime, "runc") || text_same(h->runtime, "io.containerd.runc.v2"))
+		h->runtime = arena_str(c->a, "bulwark");
+	if (!text_same(h->runtime, "bulwark"))
+		return err_set(e, ERR_INVALID, "unknown or invalid runtime name: %.200s", h->runtime);
+	if (text_same(h->userns_mode, "host") && !g->allow_host_userns)
+		return err_set(e, ERR_DENIED, "containers without a user namespace are not allowed on this host");
+	if (h->privileged && !text_same(h->userns_mode, "host"))
+		return err_set(e, ERR_INVALID,
+		    "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode");
+	return 0;
+}
+
+static const char *const masked[] = { "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap", NULL };
+static const char *const read_only[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL };
+
+/* null means the default list, an empty list none. */
+static int
+default_paths(struct strs *s, const char *const *paths, bool privileged, struct arena *a, struct err *e)
+{
+	if (s->v != NULL || privileged)
+		return 0;
+	for (; *paths != NULL; paths++)
+		if (!strs_add(s, a, *paths))
+			return err_memory(e);
+	return 0;
+}
+
+int
+check_host_config(struct creation *c, struct err *e)
+{
+	struct host_config *h = &c->host;
+	struct security security;
+
+	if (check_not_built(h, e) < 0 || check_limits(h, c->b->facts.ncpu, e) < 0 || check_restart(h, c->a, e) < 0 ||
+	    check_ulimits(h, c->engine, c->a, e) < 0 || caps_normalize(&h->cap_add, c->a, "CapAdd", e) < 0 ||
+	    caps_normalize(&h->cap_drop, c->a, "CapDrop", e) < 0 || check_security(h, c->engine, &security, e) < 0 || check_modes(c, e) < 0)
+		return -1;
+	if (h->log_config == NULL && (h->log_config = arena_alloc(c->a, sizeof *h->log_config)) == NULL)
+		return err_memory(e);
+	if (check_log_config(h->log_config, c->engine, c->a, e) < 0 || default_paths(&h->masked_paths, masked, h->privileged, c->a, e) < 0 ||
+	    default_paths(&h->readonly_paths, read_only, h->privileged, c->a, e) < 0)
+		return -1;
+	if (h->shm_size == 0)
+		h->shm_size = c->engine->default_shm_size > 0 ? c->engine->default_shm_size : 64 << 20;
+	/* 0 is "not said", negative "none" */
+	if ((!h->pids_limit.set || h->pids_limit.v == 0) && c->engine->default_pids_limit > 0)
+		h->pids_limit = (struct opt){ true, c->engine->default_pids_limit };
+	if (h->init == 0 && c->engine->init)
+		h->init = 1;
+	return 0;
+}
+
+static bool
+starts_health(const struct health_config *h)
+{
+	return h != NULL && h->test.n > 0 && strcmp(h->test.v[0], "NONE") != 0;
+}
+
+int
+check_config(struct creation *c, struct err *e)
+{
+	struct container_config *k = &c->config;
+
+	if (c->m->config != NULL && starts_health(c->m->config->healthcheck))
+		return not_built(e, "a health check");
+	if (starts_health(k->healthcheck) && !strs_add(&c->warnings, c->a,
+	    "The image's HEALTHCHECK is not run: health checks are not implemented by Bulwark yet"))
+		return err_memory(e);
+	if (text_set(k->working_dir)) {
+		if (k->working_dir[0] != '/')
+			return err_set(e, ERR_INVALID, "the working directory '%.300s' is invalid, it needs to be an absolute path", k->working_dir);
+		k->working_dir = path_clean(c->a, k->working_dir);
+		if (k->working_dir == NULL)
+			return err_memory(e);
+	}
+	for (size_t i = 0; i < k->env.n; i++)
+		if (k->env.v[i][0] == '=' || k->env.v[i][0] == '\0')
+			return err_set(e, ERR_INVALID, "invalid environment variable: %.200s", k->env.v[i]);
+	if (k->entrypoint.n == 1 && k->entrypoint.v[0][0] == '\0')
+		k->entrypoint = (struct strs){ 0 };
+	if (k->entrypoint.n == 0 && k->cmd.n == 0)
+		return err_set(e, ERR_INVALID, "no command specified");
+	if (text_set(k->stop_signal) && text_to_signal(k->stop_signal) == 0)
+		return err_set(e, ERR_INVALID, "invalid signal: %.100s", k->stop_signal);
+	return 0;
+}

@@ -1,0 +1,100 @@
+/* GET /info: what only the broker knows; facts of the host are read once, before the sandbox closes. */
+#include "info.h"
+
+#include "broker.h"
+#include "clients.h"
+#include "events.h"
+#include "fd.h"
+#include "list.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+
+static void
+copy_value(const char *text, const char *key, char *out, size_t size)
+{
+	size_t n = strlen(key);
+
+	for (const char *p = text; *p != '\0'; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] != '\0' ? 1 : 0)) {
+		const char *v = p + n;
+		size_t len;
+
+		if (strncmp(p, key, n) != 0 || *v++ != '=')
+			continue;
+		if (*v == '"')
+			v++;
+		len = strcspn(v, "\"\n");
+		snprintf(out, size, "%.*s", (int)len, v);
+		return;
+	}
+}
+
+void
+facts_read(struct host_facts *f)
+{
+	struct utsname u;
+	struct sysinfo s;
+	cpu_set_t cpus;
+	char text[4096] = "";
+
+	snprintf(f->os, sizeof f->os, "Linux");
+	if (uname(&u) == 0)
+		snprintf(f->kernel, sizeof f->kernel, "%s", u.release);
+	if (sysinfo(&s) == 0)
+		f->memory = (int64_t)s.totalram * s.mem_unit;
+	f->ncpu = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+	if (fd_read_text(AT_FDCWD, "/etc/os-release", text, sizeof text) > 0) {
+		copy_value(text, "PRETTY_NAME", f->os, sizeof f->os);
+		copy_value(text, "VERSION_ID", f->os_version, sizeof f->os_version);
+	}
+}
+
+static void
+count(const struct broker *b, struct api_info *m)
+{
+	for (size_t i = 0; i < b->ctr_by_id.n; i++) {
+		const struct ctr *c = b->ctr_by_id.v[i].value;
+
+		if (c->making)
+			continue;
+		m->containers++;
+		if (c->rec.state->paused)
+			m->paused++;
+		else if (c->rec.state->running)
+			m->running++;
+		else
+			m->stopped++;
+	}
+}
+
+int
+handle_system_info(struct call *call, const void *msg, struct err *e)
+{
+	struct broker *b = client_broker(call);
+	const struct engine_config *g = b->config;
+	struct api_info m = { .id = b->engine_id, .images = (int64_t)b->img_by_id.n, .name = g->hostname, .root_dir = g->data_root,
+		.kernel = b->facts.kernel, .os = b->facts.os, .os_version = b->facts.os_version, .ncpu = b->facts.ncpu,
+		.mem_total = b->facts.memory, .cgroup_driver = (char *)(uintptr_t)"cgroupfs",
+		.cgroup_version = (char *)(uintptr_t)(b->facts.cgroup_two ? "2" : "1"), .log_driver = g->log_driver, .labels = g->labels,
+		.warnings = g->warnings, .debug = g->debug, .experimental = g->experimental, .live_restore = g->live_restore, .memory_limit = true,
+		.swap_limit = true, .cpu_cfs_period = true, .cpu_cfs_quota = true, .cpu_shares = true, .cpu_set = true, .pids_limit = true,
+		.oom_kill_disable = !b->facts.cgroup_two, .events_listeners = (int64_t)events_listeners(b->events) };
+
+	count(b, &m);
+	if (!strs_add(&m.security_options, &call->arena, "name=seccomp,profile=builtin") ||
+	    !strs_add(&m.security_options, &call->arena, "name=userns") ||
+	    !strs_add(&m.security_options, &call->arena, "name=cgroupns") ||
+	    (g->no_new_privileges && !strs_add(&m.security_options, &call->arena, "name=no-new-privileges")))
+		return err_memory(e);
+	call_reply(call, &m, NULL, 0);
+	return 0;
+}
+
+int
+handle_system_events(struct call *call, const void *msg, struct err *e)
+{
+	return events_listen(client_broker(call), call, msg, e);
+}

@@ -1,0 +1,3 @@
+#pragma once
+struct host_facts;
+void facts_read(struct host_facts *f);

@@ -1,0 +1,7 @@
+/* All kinds of operations, for recovery. */
+#pragma once
+#include "steps.h"
+
+extern const struct op_kind op_create, op_start, op_stop, op_restart, op_remove, op_pause, op_unpause, op_exec, op_volume_create,
+    op_volume_remove, op_image_load, op_image_remove;
+extern const struct op_kind *const op_kinds[];

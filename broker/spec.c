@@ -1,0 +1,202 @@
+/* From a container's record to what the runtime is told. */
+#include "broker.h"
+#include "caps.h"
+#include "create.h"
+#include "lifecycle.h"
+#include "text.h"
+
+#include <stdlib.h>
+
+static const char default_path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/* Containers that join another's network have its names, too. */
+static const struct ctr *
+name_owner(const struct ctr *c)
+{
+	const char *id = mode_container(c->rec.host_config->network_mode);
+	const struct ctr *other = id != NULL ? index_get(&c->b->ctr_by_id, id) : NULL;
+
+	return other != NULL ? other : c;
+}
+
+/* PATH, HOSTNAME, TERM, then the container's own in their places. */
+static int
+fill_env(struct ctr *c, bool tty, struct arena *a, struct strs *ret, struct err *e)
+{
+	struct strs base = { 0 };
+	char *hostname = arena_printf(a, "HOSTNAME=%s", text_or_empty(name_owner(c)->rec.config->hostname));
+
+	if (hostname == NULL || !strs_add(&base, a, default_path) || !strs_add(&base, a, hostname) || (tty && !strs_add(&base, a, "TERM=xterm")))
+		return err_memory(e);
+	return merge_env(ret, &base, &c->rec.config->env, a, e);
+}
+
+static int
+fill_security(struct ctr *c, bool privileged, struct run_process *p, struct err *e)
+{
+	const struct host_config *h = c->rec.host_config;
+	struct security s;
+	uint64_t caps;
+
+	if (check_security(h, c->b->config, &s, e) < 0 || caps_apply(&h->cap_add, &h->cap_drop, &caps, e) < 0)
+		return -1;
+	p->caps = (int64_t)(privileged ? CAPS_ALL : caps);
+	p->no_new_privileges = s.no_new_privileges;
+	p->seccomp_mode = (char *)(uintptr_t)(privileged ? "unconfined" : s.seccomp_mode);
+	if (strcmp(p->seccomp_mode, "custom") == 0)
+		p->seccomp = h->seccomp != NULL ? h->seccomp : c->b->config->seccomp;
+	return 0;
+}
+
+static int
+fill_process(struct ctr *c, struct arena *a, struct run_process *p, struct err *e)
+{
+	const struct container_config *k = c->rec.config;
+	const struct host_config *h = c->rec.host_config;
+
+	if (!strs_add(&p->args, a, c->rec.path))
+		return err_memory(e);
+	for (size_t i = 0; i < c->rec.args.n; i++)
+		if (!strs_add(&p->args, a, c->rec.args.v[i]))
+			return err_memory(e);
+	p->cwd = text_set(k->working_dir) ? k->working_dir : (char *)(uintptr_t)"/";
+	p->user = k->user;
+	p->group_add = h->group_add;
+	p->tty = k->tty;
+	p->open_stdin = k->open_stdin;
+	p->stdin_once = k->stdin_once;
+	p->console_size = h->console_size;
+	p->oom_score_adj = h->oom_score_adj;
+	p->rlimits = h->ulimits;
+	return fill_env(c, k->tty, a, &p->env, e) < 0 || fill_security(c, h->privileged, p, e) < 0 ? -1 : 0;
+}
+
+static void
+fill_limits(const struct host_config *h, struct run_limits *l)
+{
+	*l = (struct run_limits){ .memory = h->memory, .memory_swap = h->memory_swap, .memory_reservation = h->memory_reservation,
+		.memory_swappiness = h->memory_swappiness, .oom_kill_disable = h->oom_kill_disable, .cpu_shares = h->cpu_shares,
+		.cpu_period = h->cpu_period, .cpu_quota = h->cpu_quota, .cpuset_cpus = h->cpuset_cpus, .cpuset_mems = h->cpuset_mems,
+		.pids = h->pids_limit.set ? h->pids_limit.v : 0, .blkio_weight = h->blkio_weight };
+	if (h->nano_cpus > 0) {
+		l->cpu_period = 100000;
+		l->cpu_quota = h->nano_cpus / 10000;
+	}
+}
+
+static int
+add_mounts(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
+{
+	const struct host_config *h = c->rec.host_config;
+
+	for (size_t i = 0; i < c->rec.mounts.n; i++) {
+		const struct mount_point *p = &c->rec.mounts.v[i];
+		struct run_mount *m = list_add(&s->mounts, a, sizeof *m);
+		bool volume = text_same(p->type, "volume");
+
+		if (m == NULL)
+			return err_memory(e);
+		*m = (struct run_mount){ .kind = p->type, .source = volume ? p->name : p->source, .target = p->destination, .subpath = p->subpath,
+			.read_only = !p->rw, .non_recursive = p->non_recursive, .create = p->create, .copy_up = volume && !p->no_copy,
+			.propagation = p->propagation, .options = p->options };
+		if (text_same(p->type, "tmpfs"))
+			m->source = NULL;
+	}
+	for (size_t i = 0; i < h->tmpfs.n; i++) {
+		struct run_mount *m = list_add(&s->mounts, a, sizeof *m);
+
+		if (m == NULL)
+			return err_memory(e);
+		*m = (struct run_mount){ .kind = (char *)(uintptr_t)"tmpfs", .target = h->tmpfs.v[i].key, .options = h->tmpfs.v[i].value };
+	}
+	return 0;
+}
+
+static size_t
+depth(const char *path)
+{
+	size_t n = 0;
+
+	for (; *path != '\0'; path++)
+		n += *path == '/' ? 1 : 0;
+	return n;
+}
+
+/* What lies deeper is mounted later. */
+static int
+by_depth(const void *a, const void *b)
+{
+	const char *x = ((const struct run_mount *)a)->target, *y = ((const struct run_mount *)b)->target;
+	size_t dx = depth(x), dy = depth(y);
+
+	return dx != dy ? (dx < dy ? -1 : 1) : strcmp(x, y);
+}
+
+static int
+add_link(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
+{
+	const struct endpoint *n;
+	struct run_link *l;
+	char *address;
+
+	if (!net_has_endpoint(c))
+		return 0;
+	n = &c->rec.network_settings->networks.v[0];
+	l = list_add(&s->links, a, sizeof *l);
+	address = arena_printf(a, "%s/%lld", text_or_empty(n->ip_address), (long long)n->ip_prefix_len);
+	if (l == NULL || address == NULL || !strs_add(&l->addresses, a, address))
+		return err_memory(e);
+	l->name = (char *)(uintptr_t)"eth0";
+	l->gateway = n->gateway;
+	l->mtu = c->b->config->mtu > 0 ? c->b->config->mtu : 1500;
+	return 0;
+}
+
+static int
+fill_files(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
+{
+	struct ctr *owner = (struct ctr *)(uintptr_t)name_owner(c);
+	const char *hostname = text_or_empty(owner->rec.config->hostname);
+
+	if (etc_hosts(owner, a, &s->hosts, e) < 0 || etc_resolv_conf(owner, a, &s->resolv_conf, e) < 0)
+		return -1;
+	s->hostname_file = arena_printf(a, "%s\n", hostname);
+	s->hostname = arena_str(a, hostname);
+	s->domainname = owner->rec.config->domainname;
+	return s->hostname_file != NULL && s->hostname != NULL ? 0 : err_memory(e);
+}
+
+int
+spec_build(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
+{
+	const struct host_config *h = c->rec.host_config;
+
+	*s = (struct run_spec){ .id = c->id, .layers = c->rec.layers, .readonly_rootfs = h->readonly_rootfs, .masked_paths = h->masked_paths,
+		.readonly_paths = h->readonly_paths, .sysctls = h->sysctls, .shm_size = h->shm_size, .privileged = h->privileged,
+		.init = h->init > 0, .devices = h->devices, .log = h->log_config };
+	s->process = arena_alloc(a, sizeof *s->process);
+	s->limits = arena_alloc(a, sizeof *s->limits);
+	if (s->process == NULL || s->limits == NULL)
+		return err_memory(e);
+	fill_limits(h, s->limits);
+	if (fill_process(c, a, s->process, e) < 0 || add_mounts(c, a, s, e) < 0 || add_link(c, a, s, e) < 0 || fill_files(c, a, s, e) < 0)
+		return -1;
+	if (s->mounts.n > 1)
+		qsort(s->mounts.v, s->mounts.n, sizeof *s->mounts.v, by_depth);
+	return 0;
+}
+
+int
+spec_exec(struct ctr *c, const struct exec_config *x, bool tty, struct arena *a, struct run_process *p, struct err *e)
+{
+	const struct container_config *k = c->rec.config;
+	struct strs env = { 0 };
+
+	*p = (struct run_process){ .args = x->cmd, .cwd = text_set(x->working_dir) ? x->working_dir : text_set(k->working_dir) ? k->working_dir :
+		(char *)(uintptr_t)"/", .user = text_set(x->user) ? x->user : k->user, .tty = tty, .open_stdin = x->attach_stdin,
+		.stdin_once = x->attach_stdin, .console_size = x->console_size, .group_add = c->rec.host_config->group_add,
+		.oom_score_adj = c->rec.host_config->oom_score_adj, .rlimits = c->rec.host_config->ulimits };
+	if (fill_env(c, tty, a, &env, e) < 0 || merge_env(&p->env, &env, &x->env, a, e) < 0)
+		return -1;
+	return fill_security(c, x->privileged || c->rec.host_config->privileged, p, e);
+}
