@@ -18,9 +18,9 @@ scratch_dir(void)
 	umask(0);
 	if (geteuid() == 0) {
 		if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-		    mount("tmpfs", "/tmp", "tmpfs", 0, NULL) < 0 || chdir("/tmp") < 0 || chroot(".") < 0)
+		    mount("tmpfs", "/mnt", "tmpfs", 0, NULL) < 0)
 			abort();
-		fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = open("/mnt", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	} else if (mkdtemp(path) != NULL) {
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}

@@ -1,3 +1,3 @@
-/* A directory for a fuzz target's files; as root on a tmpfs of its own, which is also the process' root from then on. */
+/* A directory for a fuzz target's files; as root on a tmpfs in a mount namespace of its own. */
 #pragma once
 int scratch_dir(void);
