@@ -70,10 +70,10 @@ open_host(const struct mounter *m, const char *path, int flags, uint64_t resolve
 
 /* ---- the floor ---- */
 
-/* Is one of the n objects this directory or above it? Objects are told by device and inode, so that a second mount of a
-   forbidden tree is forbidden too. -1 with errno if that cannot be told. */
+/* Is object "of" this directory or above it? Objects are told by device and inode, so a second mount of a tree is the tree. -1 with
+   errno if that cannot be told. */
 static int
-is_beneath(int dir, const struct object *of, size_t n)
+is_beneath(int dir, const struct object *of)
 {
 	own_fd at = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct object here, above;
@@ -83,9 +83,8 @@ is_beneath(int dir, const struct object *of, size_t n)
 	for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
 		int up;
 
-		for (size_t i = 0; i < n; i++)
-			if (same(&here, &of[i]))
-				return 1;
+		if (same(&here, of))
+			return 1;
 		up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (up < 0 || identify(up, &above) < 0) {
 			fd_close(&up);
@@ -101,15 +100,18 @@ is_beneath(int dir, const struct object *of, size_t n)
 	return -1;
 }
 
-/* The directory that holds a file. The name comes from the kernel and counts only if it leads back to the same object. */
+/* A directory itself, or the one that holds a file: its name comes from the kernel and counts only if it leads back to the same
+   object. */
 static int
-open_holder(const struct mounter *m, int fd, const struct object *file)
+open_place(const struct mounter *m, int fd, const struct object *self)
 {
 	char link[64], path[PATH_MAX_ + 1], *base;
-	own_fd dir = -1;
+	own_fd dir = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 	ssize_t n;
 
+	if (dir >= 0 || errno != ENOTDIR)
+		return fd_take(&dir);
 	snprintf(link, sizeof link, "self/fd/%d", fd);
 	n = readlinkat(m->proc, link, path, sizeof path - 1);
 	if (n <= 0 || path[0] != '/')
@@ -118,97 +120,68 @@ open_holder(const struct mounter *m, int fd, const struct object *file)
 	base = strrchr(path, '/');
 	*base++ = '\0';
 	dir = open_host(m, path[0] != '\0' ? path : "/", O_DIRECTORY, RESOLVE_NO_SYMLINKS);
-	if (dir < 0 || fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != file->dev || st.st_ino != file->ino)
+	if (dir < 0 || fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != self->dev || st.st_ino != self->ino)
 		return -1;
 	return fd_take(&dir);
 }
 
-static size_t
-resolve_roots(const struct mounter *m, char *const *paths, size_t n, struct object *ret, int *fds)
-{
-	size_t found = 0;
+struct candidate { const char *path; struct object self; int place; };
 
-	for (size_t i = 0; i < n; i++) {
-		int fd = open_host(m, paths[i], 0, 0);
-
-		if (fd < 0)
-			continue;
-		if (identify(fd, &ret[found]) == 0)
-			fds[found++] = fd;
-		else
-			fd_close(&fd);
-	}
-	return found;
-}
-
-static void
-close_all(int *fds, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		fd_close(&fds[i]);
-}
-
+/* The candidate must neither be in the tree of forbidden nor contain it. */
 static int
-floor_verdict(const struct mounter *m, const char *path, int dir, const struct object *self, const struct object *no,
-    const int *no_fds, size_t n_no, const struct object *yes, size_t n_yes, struct err *e)
+check_forbidden(const struct mounter *m, const struct candidate *c, int forbidden, struct err *e)
 {
-	int in_no = is_beneath(dir, no, n_no), in_yes = m->n_allowed == 0 ? 1 : is_beneath(dir, yes, n_yes);
+	struct object it;
+	own_fd place = -1;
+	int in, around;
 
-	for (size_t i = 0; i < n_no && in_no == 0; i++)
-		in_no = same(self, &no[i]);
-	for (size_t i = 0; i < n_yes && in_yes == 0; i++)
-		in_yes = same(self, &yes[i]);
-	if (in_no < 0 || in_yes < 0)
-		return err_sys(e, errno, "bind source path %s cannot be checked", path);
-	if (in_no > 0 || in_yes == 0)
-		return err_set(e, ERR_DENIED, "bind source path %s is not allowed on this host", path);
-	for (size_t i = 0; i < n_no; i++) {
-		own_fd top = openat(no_fds[i], ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		int r = top >= 0 ? is_beneath(top, self, 1) : 0;
-
-		if (r < 0)
-			return err_sys(e, errno, "bind source path %s cannot be checked", path);
-		if (r > 0)
-			return err_set(e, ERR_DENIED, "bind source path %s is not allowed: it contains files of the engine or of "
-			    "a forbidden path", path);
-	}
+	if (identify(forbidden, &it) < 0 || (place = open_place(m, forbidden, &it)) < 0 || (in = is_beneath(c->place, &it)) < 0 ||
+	    (around = is_beneath(place, &c->self)) < 0)
+		return err_sys(e, errno, "bind source path %s cannot be checked", c->path);
+	if (in > 0 || same(&c->self, &it))
+		return err_set(e, ERR_DENIED, "bind source path %s is not allowed on this host", c->path);
+	if (around > 0)
+		return err_set(e, ERR_DENIED, "bind source path %s is not allowed: it contains files of the engine or of a forbidden path", c->path);
 	return 0;
+}
+
+static bool
+is_allowed(const struct mounter *m, const struct candidate *c)
+{
+	for (size_t i = 0; i < m->n_allowed; i++) {
+		own_fd root = open_host(m, m->allowed[i], 0, 0);
+		struct object it;
+
+		if (root >= 0 && identify(root, &it) == 0 && (same(&c->self, &it) || is_beneath(c->place, &it) > 0))
+			return true;
+	}
+	return m->n_allowed == 0;
 }
 
 /* May this object be handed to a container? */
 static int
 floor_check(const struct mounter *m, const char *path, int fd, struct err *e)
 {
-	struct object self, no[ROOTS_MAX + 2], yes[ROOTS_MAX];
-	int no_fds[ROOTS_MAX + 2], yes_fds[ROOTS_MAX], r;
-	size_t n_no, n_yes;
-	own_fd dir = -1;
-	struct stat st;
+	struct candidate c = { .path = path };
+	own_fd place = -1;
 
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, errno, "bind source path %s", path);
-	self = (struct object){ st.st_dev, st.st_ino };
-	dir = S_ISDIR(st.st_mode) ? openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC) : open_holder(m, fd, &self);
-	if (dir < 0)
+	if (identify(fd, &c.self) < 0 || (place = open_place(m, fd, &c.self)) < 0)
 		return err_set(e, ERR_DENIED, "bind source path %s cannot be traced to a directory", path);
-	n_yes = resolve_roots(m, m->allowed, m->n_allowed, yes, yes_fds);
-	n_no = resolve_roots(m, m->forbidden, m->n_forbidden, no, no_fds);
+	c.place = place;
+	if (!is_allowed(m, &c))
+		return err_set(e, ERR_DENIED, "bind source path %s is not allowed on this host", path);
 	/* whatever the configuration says, not our own store */
-	for (unsigned i = 0; i < 2; i++) {
-		no_fds[n_no] = fcntl(i == 0 ? m->store : m->volumes, F_DUPFD_CLOEXEC, 3);
-		if (no_fds[n_no] < 0 || identify(no_fds[n_no], &no[n_no]) < 0) {
-			err_sys(e, errno, "check bind source path %s", path);
-			fd_close(&no_fds[n_no]);
-			r = -1;
-			goto out;
-		}
-		n_no++;
+	if (check_forbidden(m, &c, m->store, e) < 0 || check_forbidden(m, &c, m->volumes, e) < 0)
+		return -1;
+	for (size_t i = 0; i < m->n_forbidden; i++) {
+		own_fd root = open_host(m, m->forbidden[i], 0, 0);
+
+		if (root < 0 && errno != ENOENT && errno != ENOTDIR)
+			return err_sys(e, errno, "bind source path %s cannot be checked", path);
+		if (root >= 0 && check_forbidden(m, &c, root, e) < 0)
+			return -1;
 	}
-	r = floor_verdict(m, path, dir, &self, no, no_fds, n_no, yes, n_yes, e);
-out:
-	close_all(no_fds, n_no);
-	close_all(yes_fds, n_yes);
-	return r;
+	return 0;
 }
 
 /* ---- making a missing host directory ---- */
@@ -459,6 +432,13 @@ check_namespace(const struct mounter *m, int fd, uid_t owner, struct err *e)
 	if (owner != 0 && uid != owner)
 		return err_set(e, ERR_PROTOCOL, "a user namespace that the runtime did not make");
 	return 0;
+}
+
+static void
+close_all(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fd_close(&fds[i]);
 }
 
 static int

@@ -56,8 +56,8 @@ make_file(const char *name, uid_t uid)
 static int
 setup(void **state)
 {
-	char store[200], volumes[200], forbidden[200], *no[] = { forbidden };
-	struct engine_config config = { .forbidden_roots = { 1, no } };
+	char store[200], volumes[200], forbidden[200], socket_file[200], later[200], *no[] = { forbidden, socket_file, later };
+	struct engine_config config = { .forbidden_roots = { 3, no } };
 	struct ctl_start start = { .config = &config };
 	struct err e = ERR_INIT;
 	int fds[3];
@@ -86,6 +86,10 @@ setup(void **state)
 	snprintf(store, sizeof store, "%s/store", t.dir);
 	snprintf(volumes, sizeof volumes, "%s/volumes", t.dir);
 	snprintf(forbidden, sizeof forbidden, "%s/secret", t.dir);
+	make_dir("run", 0755, 0);
+	make_file("run/socket", 0);
+	snprintf(socket_file, sizeof socket_file, "%s/run/socket", t.dir);
+	snprintf(later, sizeof later, "%s/later", t.dir);
 	fds[0] = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fds[1] = open(volumes, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fds[2] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -269,13 +273,16 @@ floor_holds_against_every_way_in(void **state)
 	struct err e = ERR_INIT;
 	char target[512];
 	static const char *const refused[] = { "secret", "secret/file", "store", "store/layers", "volumes/v1/_data", "", "link", "link/file",
-		"up", "again", "again/file" };
+		"up", "again", "again/file", "run", "run/socket", "later", "later/x" };
 
 	ROOT_ONLY();
 	snprintf(target, sizeof target, "%s/secret", t.dir);
 	assert_int_equal(symlink(target, at("link")), 0);
 	assert_int_equal(symlink("host/../secret/file", at("up")), 0);
 	make_dir("again", 0755, 0);
+	/* forbidden before it was there */
+	make_dir("later", 0755, 0);
+	make_dir("later/x", 0755, 0);
 	assert_int_equal(mount(target, at("again"), NULL, MS_BIND, NULL), 0);
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
 		char *path = at(refused[i]);
