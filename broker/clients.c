@@ -85,14 +85,25 @@ hand_over(struct worker *w, int fd)
 		log_err(LOG_WARN, &e, "client of %s", w->principal);
 }
 
+static int
+open_channel(struct worker *w, int fd, struct err *e)
+{
+	struct edge_conf conf = { .table = &api_edge, .side = EDGE_B, .handlers = api_handlers, .n_handlers = n_api_handlers, .ctx = w,
+		.peer = "worker", .on_closed = on_worker_closed };
+	own_fd held = fd;
+
+	w->edge = edge_new(w->clients->b->loop, held, &conf, e);
+	if (w->edge == NULL)
+		return -1;
+	(void)fd_take(&held);
+	return 0;
+}
+
 static void
 on_worker(void *ctx, struct answer *a)
 {
 	struct worker *w = ctx;
 	struct err e = ERR_INIT;
-	struct edge_conf conf = { .table = &api_edge, .side = EDGE_B, .handlers = api_handlers, .n_handlers = n_api_handlers, .ctx = w,
-		.peer = "worker", .on_closed = on_worker_closed };
-	own_fd fd = -1;
 
 	if (a->err != NULL || a->nfds != 1) {
 		if (a->err != NULL)
@@ -103,14 +114,11 @@ on_worker(void *ctx, struct answer *a)
 		forget_worker(w);
 		return;
 	}
-	fd = fd_take(&a->fds[0]);
-	w->edge = edge_new(w->clients->b->loop, fd, &conf, &e);
-	if (w->edge == NULL) {
+	if (open_channel(w, fd_take(&a->fds[0]), &e) < 0) {
 		log_err(LOG_ERROR, &e, "worker for %s", w->principal);
 		forget_worker(w);
 		return;
 	}
-	(void)fd_take(&fd);
 	while (w->n_waiting > 0 && w->edge != NULL) {
 		int client = w->waiting[0];
 
@@ -121,14 +129,10 @@ on_worker(void *ctx, struct answer *a)
 }
 
 static struct worker *
-worker_for(struct clients *c, const char *principal, struct err *e)
+new_worker(struct clients *c, const char *principal, struct err *e)
 {
-	struct ctl_worker m = { .principal = (char *)(uintptr_t)principal };
 	struct worker *w;
 
-	for (w = c->workers; w != NULL; w = w->next)
-		if (strcmp(w->principal, principal) == 0)
-			return w;
 	if (c->n_workers >= WORKERS_MAX) {
 		err_set(e, ERR_LIMIT, "too many principals at once");
 		return NULL;
@@ -143,6 +147,34 @@ worker_for(struct clients *c, const char *principal, struct err *e)
 	w->next = c->workers;
 	c->workers = w;
 	c->n_workers++;
+	return w;
+}
+
+int
+clients_add_channel(struct clients *c, const char *principal, int fd, struct err *e)
+{
+	struct worker *w = new_worker(c, principal, e);
+
+	if (w == NULL)
+		return -1;
+	if (open_channel(w, fd, e) == 0)
+		return 0;
+	forget_worker(w);
+	return -1;
+}
+
+static struct worker *
+worker_for(struct clients *c, const char *principal, struct err *e)
+{
+	struct ctl_worker m = { .principal = (char *)(uintptr_t)principal };
+	struct worker *w;
+
+	for (w = c->workers; w != NULL; w = w->next)
+		if (strcmp(w->principal, principal) == 0)
+			return w;
+	w = new_worker(c, principal, e);
+	if (w == NULL)
+		return NULL;
 	if (edge_send(c->b->comp->ctl, NO_ctl_worker, &m, NULL, 0, on_worker, w, e) < 0) {
 		forget_worker(w);
 		return NULL;

@@ -24,7 +24,7 @@ struct peer_request {
 	answer_fn fn;
 	void *ctx;
 	int64_t until_ns;
-	struct peer_request *next;
+	struct peer_request *next, *next_sent;
 };
 
 static const struct edge_table *const tables[PEER_COUNT] = { &run_edge, &store_edge, &net_edge };
@@ -32,6 +32,11 @@ static const char *const names[PEER_COUNT] = { "run", "store", "net" };
 static const char *const processes[PEER_COUNT] = { "runtime", "store", "network" };
 
 static void attempt(struct peer_request *q);
+
+static void
+on_nobody(void *ctx, struct answer *a)
+{
+}
 
 static void
 answer_error(struct peer_request *q, const struct err *e)
@@ -43,8 +48,19 @@ answer_error(struct peer_request *q, const struct err *e)
 }
 
 static void
+unlink_sent(struct peer_request *q)
+{
+	for (struct peer_request **p = &q->peer->sent; *p != NULL; p = &(*p)->next_sent)
+		if (*p == q) {
+			*p = q->next_sent;
+			return;
+		}
+}
+
+static void
 release(struct peer_request *q)
 {
+	unlink_sent(q);
 	fd_close(&q->fd);
 	arena_done(&q->arena);
 	free(q);
@@ -112,7 +128,8 @@ on_answer(void *ctx, struct answer *a)
 	struct peer_request *q = ctx;
 
 	if (a->err != NULL && a->err->code == ERR_UNAVAILABLE && (q->flags & PEER_AGAIN) != 0 && now_mono_ns() < q->until_ns &&
-	    (q->flags & PEER_FIRST) == 0) {
+	    (q->flags & PEER_FIRST) == 0 && q->fn != on_nobody) {
+		unlink_sent(q);
 		wait_for_peer(q);
 		return;
 	}
@@ -126,8 +143,11 @@ attempt(struct peer_request *q)
 {
 	struct err e = ERR_INIT;
 
-	if (edge_send(q->peer->edge, q->no, q->msg, &q->fd, q->fd >= 0 ? 1 : 0, on_answer, q, &e) >= 0)
+	if (edge_send(q->peer->edge, q->no, q->msg, &q->fd, q->fd >= 0 ? 1 : 0, on_answer, q, &e) >= 0) {
+		q->next_sent = q->peer->sent;
+		q->peer->sent = q;
 		return;
+	}
 	if (e.code == ERR_UNAVAILABLE || e.code == ERR_SYSTEM) {
 		wait_for_peer(q);
 		return;
@@ -281,5 +301,26 @@ peers_init(struct broker *b)
 
 		*p = (struct peer){ .b = b, .name = names[i], .no = (enum peer_no)i, .expire = { .on_time = on_expire } };
 		p->tail = &p->waiting;
+	}
+}
+
+void
+peers_done(struct broker *b)
+{
+	for (int i = 0; i < PEER_COUNT; i++) {
+		struct peer *p = &b->peers[i];
+
+		loop_timer_clear(&p->expire);
+		loop_timer_clear(&p->retry);
+		for (struct peer_request *q = p->sent; q != NULL; q = q->next_sent)
+			q->fn = on_nobody;
+		edge_free(p->edge);
+		p->edge = NULL;
+		while (p->waiting != NULL) {
+			struct peer_request *q = p->waiting;
+
+			p->waiting = q->next;
+			release(q);
+		}
 	}
 }

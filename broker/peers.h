@@ -18,12 +18,13 @@ struct peer {
 	enum peer_no no;
 	struct edge *edge;
 	bool ready;                    /* compared with the records; requests flow */
-	struct peer_request *waiting, **tail;
+	struct peer_request *waiting, **tail, *sent;
 	size_t n_waiting;
 	struct loop_timer expire, retry;
 };
 
 void peers_init(struct broker *b);
+void peers_done(struct broker *b);      /* nobody is answered any more */
 /* A new edge: fd is taken over, also on failure. */
 int peer_connect(struct broker *b, const char *name, int fd, struct err *e) must_check;
 void peer_set_ready(struct peer *p);

@@ -310,6 +310,26 @@ op_known_object(const struct broker *b, const char *object)
 	return false;
 }
 
+void
+ops_done(struct broker *b)
+{
+	struct err e = ERR_INIT;
+
+	err_set(&e, ERR_UNAVAILABLE, "the engine ends");
+	while (b->ops != NULL) {
+		struct op *op = b->ops;
+
+		if (op->call != NULL)
+			call_fail(op->call, &e);
+		if (op->kind->release != NULL)
+			op->kind->release(op);
+		b->ops = op->next;
+		n_ops--;
+		arena_done(&op->arena);
+		free(op);
+	}
+}
+
 /* ---- recovery ---- */
 static const struct op_kind *
 kind_named(const char *name)

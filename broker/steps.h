@@ -73,6 +73,8 @@ struct op *op_running(const struct ctr *c, const struct op_kind *kind);
    peers were compared with the records. */
 int ops_load(struct broker *b, struct err *e) must_check;
 void ops_submit_recovered(struct broker *b);
+/* Forgets all, as a crash would; their calls fail. */
+void ops_done(struct broker *b);
 bool op_known_object(const struct broker *b, const char *object);
 /* create.c: a volume that an unfinished creation makes */
 bool op_known_volume(const struct broker *b, const char *name);
