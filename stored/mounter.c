@@ -125,7 +125,8 @@ open_place(const struct mounter *m, int fd, const struct object *self)
 	return fd_take(&dir);
 }
 
-struct candidate { const char *path; struct object self; int place; };
+/* whole: all that is in it is to be handed out too (not, if it only holds what is to be). */
+struct candidate { const char *path; struct object self; int place; bool whole; };
 
 /* The candidate must neither be in the tree of forbidden nor contain it. */
 static int
@@ -140,7 +141,7 @@ check_forbidden(const struct mounter *m, const struct candidate *c, int forbidde
 		return err_sys(e, errno, "bind source path %s cannot be checked", c->path);
 	if (in > 0 || same(&c->self, &it))
 		return err_set(e, ERR_DENIED, "bind source path %s is not allowed on this host", c->path);
-	if (around > 0)
+	if (around > 0 && c->whole)
 		return err_set(e, ERR_DENIED, "bind source path %s is not allowed: it contains files of the engine or of a forbidden path", c->path);
 	return 0;
 }
@@ -158,11 +159,11 @@ is_allowed(const struct mounter *m, const struct candidate *c)
 	return m->n_allowed == 0;
 }
 
-/* May this object be handed to a container? */
+/* May this object be handed to a container, or (not whole) something new be made in it for one? */
 static int
-floor_check(const struct mounter *m, const char *path, int fd, struct err *e)
+floor_check(const struct mounter *m, const char *path, int fd, bool whole, struct err *e)
 {
-	struct candidate c = { .path = path };
+	struct candidate c = { .path = path, .whole = whole };
 	own_fd place = -1;
 
 	if (identify(fd, &c.self) < 0 || (place = open_place(m, fd, &c.self)) < 0)
@@ -282,7 +283,7 @@ make_host_dir(const struct mounter *m, const char *path, struct err *e)
 
 	if (at < 0 || *rest == '\0')
 		return 0;   /* the caller's own open tells what is wrong */
-	if (floor_check(m, path, at, e) < 0)
+	if (floor_check(m, path, at, false, e) < 0)
 		return -1;
 	int clone = clone_as_owner(m, at, e);
 	if (clone < 0)
@@ -339,7 +340,7 @@ open_host_wish(const struct mounter *m, const struct mount_wish *w, struct err *
 		return err_set(e, ERR_INVALID, "bind source path does not exist: %s", w->name);
 	if (fd < 0)
 		return err_sys(e, errno, "bind source path %s", w->name);
-	if (floor_check(m, w->name, fd, e) < 0)
+	if (floor_check(m, w->name, fd, true, e) < 0)
 		return -1;
 	return fd_take(&fd);
 }

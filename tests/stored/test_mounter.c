@@ -258,6 +258,10 @@ missing_host_directory_is_made_as_its_parent_s_owner(void **state)
 	assert_int_equal(st.st_uid, 0);
 	assert_int_equal(st.st_gid, 0);
 	assert_int_equal(st.st_mode & 07777, 0755);
+	/* beside the engine's own directories */
+	user = wish((struct mount_wish){ .kind = "host", .name = at("beside"), .create = true }, &e);
+	assert_true(user >= 0);
+	fd_close(&user);
 	user = wish((struct mount_wish){ .kind = "host", .name = at("host/user/new"), .create = true }, &e);
 	assert_true(user >= 0);
 	assert_int_equal(stat(at("host/user/new"), &st), 0);
