@@ -35,10 +35,8 @@ name_of(char *options, char *out, size_t size)
 
 	out[0] = '\0';
 	for (char *o = strtok_r(options, ",", &save); o != NULL; o = strtok_r(NULL, ",", &save)) {
-		const char *n = strncmp(o, "name=", 5) == 0 ? o + 5 : o;
-
-		if (is_controller(o) && used + strlen(n) + 2 < size)
-			used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? "," : "", n);
+		if (is_controller(o) && used + strlen(o) + 2 < size)
+			used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? "," : "", o);
 	}
 }
 
@@ -83,8 +81,6 @@ own_group(const struct hierarchy *g, char *out, size_t size)
 		*path++ = '\0';
 		path[strcspn(path, "\n")] = '\0';
 		names++;
-		if (strncmp(names, "name=", 5) == 0)
-			names += 5;
 		if (strcmp(names, g->name) == 0 || (names[0] == '\0' && strcmp(g->name, "v2") == 0))
 			snprintf(out, size, "%s", path);
 	}

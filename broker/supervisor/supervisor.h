@@ -12,7 +12,7 @@
 #define MAX_WORKERS 256
 
 struct hierarchy {
-	char name[64];        /* "memory", "cpu,cpuacct", "systemd"; "v2" for the unified one */
+	char name[64];        /* "memory", "cpu,cpuacct", "name=systemd"; "v2" for the unified one */
 	char root[256];       /* where it is mounted */
 	char path[512];       /* the delegated directory */
 	int fd;
