@@ -70,10 +70,10 @@ wish_mounts(struct asking *k, const struct run_spec *spec, struct err *e)
 		struct mount_wish w = { .name = m->source, .subpath = m->subpath, .read_only = m->read_only, .non_recursive = m->non_recursive,
 			.create = m->create };
 
+		if (m->kind != NULL && strcmp(m->kind, "tmpfs") == 0)
+			continue;
 		if (m->kind == NULL || m->source == NULL)
 			return err_set(e, ERR_PROTOCOL, "malformed mount");
-		if (strcmp(m->kind, "tmpfs") == 0)
-			continue;
 		if (strcmp(m->kind, "bind") != 0 && strcmp(m->kind, "volume") != 0)
 			return err_set(e, ERR_INVALID, "mount type unknown: %s", m->kind);
 		w.kind = (char *)(uintptr_t)(strcmp(m->kind, "bind") == 0 ? "host" : "volume");

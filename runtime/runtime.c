@@ -87,7 +87,7 @@ runtime_start(struct comp *c, const struct ctl_start *m, int *fds, size_t nfds, 
 	rt->loop = c->loop;
 	/* monitors are not waited for: what they have to say is in their files */
 	signal(SIGCHLD, SIG_IGN);
-	umask(077);
+	umask(022);
 	if (take_fds(rt, m, fds, nfds, e) < 0 || cg_init(rt, e) < 0)
 		return -1;
 	if (seal_binary("bulwark-monitor", &rt->monitor_bin, e) < 0 || seal_binary("bulwark-init", &rt->init_bin, e) < 0)

@@ -73,7 +73,7 @@ scan_file(const char *path, const struct scan *scan, struct err *e)
 					l = (struct line){ .n = 0 };
 				}
 			} else if (list) {
-				if (mused < FIELD_MAX)
+				if (c != ',' && mused < FIELD_MAX)
 					member[mused++] = c;
 			} else {
 				if (l.n < FIELDS && used < FIELD_MAX - 1)
