@@ -312,7 +312,7 @@ finish(struct op *op)
 		c->rec.state->error = NULL;
 		ctr_save_soft(c);
 	}
-	ctr_woke(c, true, false);
+	/* as in the Docker engine, who waits for an exit waits on: there was none */
 	if (c->rec.host_config->auto_remove && !op->recovered && remove_container(c, NULL, true, true, NULL, NULL, &e) < 0)
 		log_err(LOG_ERROR, &e, "remove container %.12s", c->id);
 }

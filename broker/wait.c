@@ -54,7 +54,7 @@ ctr_woke(struct ctr *c, bool exited, bool removed)
 
 		free(due);
 		due = w.next;
-		w.fn(w.ctx, c, c->rec.state->exit_code, c->failed_start ? c->rec.state->error : NULL);
+		w.fn(w.ctx, c, c->rec.state->exit_code, NULL);
 	}
 }
 
