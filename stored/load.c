@@ -9,12 +9,11 @@
  *
  * All of it is in a directory of tmp until the last step, so whatever fails or dies leaves only trash.
  */
-#include "stored.h"
+#include "load.h"
 
 #include "fd.h"
 #include "log.h"
 #include "text.h"
-#include "unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,42 +31,12 @@
 #define AT_ONCE     2
 #define SPARE       ((uint64_t)64 << 20)   /* left free on the disk */
 
-struct layer_job {
-	struct load *load;
-	unsigned no;
-	struct child *child, *hash;       /* inflate or layer; sha256 */
-	bool unpacked, hashed, there;     /* there: in the store already */
-	char diff_id[72], chain[65];
-	int64_t size, tar_size;
-};
-
-struct load {
-	struct stored *s;
-	struct call *call;
-	struct load *next;
-	char name[64];                    /* in tmp */
-	int dir;
-	struct child *child;              /* outer, config, describe or sync */
-	struct arena arena;
-	struct unpack_result outer;
-	const struct api_import *import;  /* in the call; NULL: a load */
-	/* the image at work */
-	size_t at;
-	struct unpack_image image;
-	struct arena config_arena;
-	struct oci_config config;
-	char id[65];
-	struct layer_job *jobs;
-	size_t n_jobs, next_job, running;
-};
-
 static void next_image(struct load *l);
 static void next_layers(struct load *l);
-static void describe(struct load *l);
 
 /* ---- ends ---- */
 
-static void
+void
 load_free(struct load *l)
 {
 	struct err e = ERR_INIT;
@@ -93,8 +62,7 @@ load_free(struct load *l)
 	free(l);
 }
 
-/* The call is answered with e; l is gone. */
-static void
+void
 load_fail(struct load *l, struct err *e)
 {
 	struct call *call = l->call;
@@ -117,9 +85,8 @@ load_cancel_all(struct stored *s)
 		load_fail(s->loads, &e);
 }
 
-/* Decodes what a child said; -1: it failed (e says why). */
-static int
-result_of(const unsigned char *said, size_t n, struct arena *a, struct unpack_result *ret, struct err *e)
+int
+load_result(const unsigned char *said, size_t n, struct arena *a, struct unpack_result *ret, struct err *e)
 {
 	*ret = (struct unpack_result){ 0 };
 	if (n == 0 || rec_decode_all(&unpack_result_type, said, n, a, ret, e) < 0)
@@ -131,9 +98,8 @@ result_of(const unsigned char *said, size_t n, struct arena *a, struct unpack_re
 	return -1;
 }
 
-/* What a child may write. */
-static uint64_t
-room(const struct load *l)
+uint64_t
+load_room(const struct load *l)
 {
 	struct statvfs v;
 	uint64_t free_bytes;
@@ -180,12 +146,14 @@ image_of(const struct load *l, struct arena *a, struct image *ret, struct err *e
 	*ret = (struct image){ .created = c->created, .author = c->author, .comment = c->comment, .config = c->config,
 		.architecture = c->architecture, .variant = c->variant, .os = c->os, .docker_version = c->docker_version };
 	memcpy(&ret->history, &c->history, sizeof ret->history);
+	if (ret->config == NULL)
+		ret->config = arena_alloc(a, sizeof *ret->config);
 	if (ret->os == NULL || ret->os[0] == '\0')
 		ret->os = arena_str(a, "linux");
 	ret->id = arena_printf(a, "sha256:%s", l->id);
 	ret->layers.v = arena_array(a, l->n_jobs, sizeof *ret->layers.v);
 	ret->layers.n = l->n_jobs;
-	if (ret->id == NULL || ret->layers.v == NULL || ret->os == NULL)
+	if (ret->id == NULL || ret->layers.v == NULL || ret->os == NULL || ret->config == NULL)
 		return err_set(e, ERR_NO_MEMORY, "image");
 	for (size_t i = 0; i < l->n_jobs; i++) {
 		ret->layers.v[i] = (struct image_layer){ .diff_id = l->jobs[i].diff_id, .dir = l->jobs[i].chain, .size = l->jobs[i].size };
@@ -258,8 +226,8 @@ on_synced(void *ctx, const unsigned char *said, size_t n)
 	next_image(l);
 }
 
-static void
-finish_image(struct load *l)
+void
+load_finish_image(struct load *l)
 {
 	struct err e = ERR_INIT;
 
@@ -336,7 +304,7 @@ layer_done(struct layer_job *j)
 	}
 	l->running--;
 	if (l->import != NULL)
-		describe(l);
+		import_describe(l);
 	else
 		next_layers(l);
 }
@@ -350,7 +318,7 @@ on_unpacked(void *ctx, const unsigned char *said, size_t n)
 	struct err e = ERR_INIT;
 
 	j->child = NULL;
-	if (result_of(said, n, &a, &r, &e) < 0) {
+	if (load_result(said, n, &a, &r, &e) < 0) {
 		load_fail(j->load, &e);
 		return;
 	}
@@ -402,7 +370,7 @@ unpack_layer(struct layer_job *j, int tar, struct err *e)
 	j->hash = child_fork(&l->s->child, work_sha256, (int[]){ tar }, 1, on_hashed, j, e);
 	if (j->hash == NULL)
 		return -1;
-	j->child = child_unpack(&l->s->child, "layer", room(l), tar, -1, dir, on_unpacked, j, e);
+	j->child = child_unpack(&l->s->child, "layer", load_room(l), tar, -1, dir, on_unpacked, j, e);
 	return j->child == NULL ? -1 : 0;
 }
 
@@ -418,7 +386,7 @@ on_inflated(void *ctx, const unsigned char *said, size_t n)
 	char path[32];
 
 	j->child = NULL;
-	if (result_of(said, n, &a, &r, &e) < 0) {
+	if (load_result(said, n, &a, &r, &e) < 0) {
 		load_fail(l, &e);
 		return;
 	}
@@ -430,8 +398,8 @@ on_inflated(void *ctx, const unsigned char *said, size_t n)
 		load_fail(l, &e);
 }
 
-static int
-inflate(struct layer_job *j, int in, struct err *e)
+int
+load_inflate(struct layer_job *j, int in, struct err *e)
 {
 	struct load *l = j->load;
 	char name[16];
@@ -441,13 +409,12 @@ inflate(struct layer_job *j, int in, struct err *e)
 	dir = fd_make_dir(l->dir, name, 0700);
 	if (dir < 0)
 		return err_sys(e, errno, "make a directory");
-	j->child = child_unpack(&l->s->child, "inflate", room(l), in, -1, dir, on_inflated, j, e);
+	j->child = child_unpack(&l->s->child, "inflate", load_room(l), in, -1, dir, on_inflated, j, e);
 	return j->child == NULL ? -1 : 0;
 }
 
-/* Is the layer in the store? Then its record says its size. */
-static int
-look_up(struct layer_job *j, struct err *e)
+int
+load_look_up(struct layer_job *j, struct err *e)
 {
 	char path[96], info[160];
 	long long size;
@@ -472,7 +439,7 @@ start_layer(struct load *l, struct layer_job *j, struct err *e)
 	const struct unpack_file *f = &l->image.layers.v[j->no];
 	own_fd in = -1;
 
-	if (look_up(j, e) < 0)
+	if (load_look_up(j, e) < 0)
 		return -1;
 	if (j->there)
 		return 0;
@@ -480,7 +447,7 @@ start_layer(struct load *l, struct layer_job *j, struct err *e)
 	if (in < 0)
 		return -1;
 	l->running++;
-	return f->compressed ? inflate(j, in, e) : unpack_layer(j, in, e);
+	return f->compressed ? load_inflate(j, in, e) : unpack_layer(j, in, e);
 }
 
 static void
@@ -494,7 +461,7 @@ next_layers(struct load *l)
 			return;
 		}
 	if (l->running == 0)
-		finish_image(l);
+		load_finish_image(l);
 }
 
 /* ---- configurations ---- */
@@ -550,7 +517,7 @@ on_config(void *ctx, const unsigned char *said, size_t n)
 	struct err e = ERR_INIT;
 
 	l->child = NULL;
-	if (result_of(said, n, &l->config_arena, &r, &e) < 0) {
+	if (load_result(said, n, &l->config_arena, &r, &e) < 0) {
 		load_fail(l, &e);
 		return;
 	}
@@ -566,9 +533,8 @@ on_config(void *ctx, const unsigned char *said, size_t n)
 		next_layers(l);
 }
 
-/* The bytes of a configuration: hashed here, and kept as file "config" of the load's directory until they are in place. */
-static int
-take_config(struct load *l, int fd, struct err *e)
+int
+load_take_config(struct load *l, int fd, struct err *e)
 {
 	struct stat st;
 	char *text;
@@ -599,7 +565,7 @@ start_image(struct load *l, struct err *e)
 
 	l->image = l->outer.images.v[l->at];
 	fd = open_numbered(l, l->image.config, e);
-	if (fd < 0 || take_config(l, fd, e) < 0)
+	if (fd < 0 || load_take_config(l, fd, e) < 0)
 		return -1;
 	/* the child reads the very bytes that were hashed */
 	blob = fd_open_beneath(l->dir, "config", O_RDONLY, 0);
@@ -651,114 +617,15 @@ on_outer(void *ctx, const unsigned char *said, size_t n)
 	struct err e = ERR_INIT;
 
 	l->child = NULL;
-	if (result_of(said, n, &l->arena, &l->outer, &e) < 0)
+	if (load_result(said, n, &l->arena, &l->outer, &e) < 0)
 		load_fail(l, &e);
 	else
 		next_image(l);
 }
 
-/* ---- import ---- */
-
-static void
-on_described(void *ctx, const unsigned char *said, size_t n)
-{
-	struct load *l = ctx;
-	struct unpack_result r;
-	own_arena a = ARENA_INIT;
-	struct err e = ERR_INIT;
-	own_fd fd = -1;
-
-	l->child = NULL;
-	if (result_of(said, n, &a, &r, &e) < 0) {
-		load_fail(l, &e);
-		return;
-	}
-	fd = fd_open_beneath(l->dir, "in/config", O_RDONLY | O_NOFOLLOW, 0);
-	if (fd < 0)
-		err_sys(&e, errno, "open the image configuration");
-	if (fd < 0 || take_config(l, fd, &e) < 0)
-		load_fail(l, &e);
-	else
-		finish_image(l);
-}
-
-static const char *
-machine(void)
-{
-#if defined(__aarch64__)
-	return "arm64";
-#else
-	return "amd64";
-#endif
-}
-
-/* "os/arch/variant" over the machine's own. */
-static int
-set_platform(struct load *l, const char *platform, struct err *e)
-{
-	struct oci_config *c = &l->config;
-	char *copy = arena_str(&l->config_arena, platform != NULL ? platform : ""), *save = NULL, *os, *arch;
-
-	if (copy == NULL)
-		return err_set(e, ERR_NO_MEMORY, "image");
-	os = strtok_r(copy, "/", &save);
-	arch = strtok_r(NULL, "/", &save);
-	c->variant = strtok_r(NULL, "/", &save);
-	c->os = os != NULL ? os : (char *)(uintptr_t)"linux";
-	c->architecture = arch != NULL ? arch : (char *)(uintptr_t)machine();
-	if (strcmp(c->os, "linux") != 0)
-		return err_set(e, ERR_INVALID, "operating system is not supported");
-	return 0;
-}
-
-static int
-import_config(struct load *l, struct err *e)
-{
-	struct layer_job *j = &l->jobs[0];
-	struct oci_config *c = &l->config;
-	struct history *h = arena_alloc(&l->config_arena, sizeof *h);
-
-	c->rootfs = arena_alloc(&l->config_arena, sizeof *c->rootfs);
-	c->config = l->import->config != NULL ? l->import->config : arena_alloc(&l->config_arena, sizeof *c->config);
-	if (h == NULL || c->rootfs == NULL || c->config == NULL || !strs_add(&c->rootfs->diff_ids, &l->config_arena, j->diff_id))
-		return err_set(e, ERR_NO_MEMORY, "image");
-	c->rootfs->type = (char *)(uintptr_t)"layers";
-	c->created = now_real_ns();
-	c->comment = l->import->message != NULL && l->import->message[0] != '\0' ? l->import->message : (char *)(uintptr_t)"Imported from -";
-	*h = (struct history){ .created = c->created, .comment = c->comment };
-	c->history.n = 1;
-	c->history.v = h;
-	return set_platform(l, l->import->platform, e);
-}
-
-static int
-start_describe(struct load *l, struct err *e)
-{
-	struct layer_job *j = &l->jobs[0];
-	own_buf text = BUF_INIT(UNPACK_CONFIG_MAX);
-	own_fd in = memfd_create("config", MFD_CLOEXEC), dir = fd_make_dir(l->dir, "in", 0700);
-
-	memcpy(j->chain, j->diff_id + 7, 65);
-	if (look_up(j, e) < 0 || import_config(l, e) < 0 || rec_encode(&oci_config_type, &l->config, &text, e) < 0)
-		return -1;
-	if (in < 0 || dir < 0 || fd_write_all(in, text.data, text.used) < 0 || lseek(in, 0, SEEK_SET) < 0)
-		return err_sys(e, errno, "write an image configuration");
-	l->child = child_unpack(&l->s->child, "describe", UNPACK_CONFIG_MAX, in, -1, dir, on_described, l, e);
-	return l->child == NULL ? -1 : 0;
-}
-
-static void
-describe(struct load *l)
-{
-	struct err e = ERR_INIT;
-
-	if (start_describe(l, &e) < 0)
-		load_fail(l, &e);
-}
-
 /* ---- requests ---- */
 
-static struct load *
+struct load *
 load_new(struct call *c, struct err *e)
 {
 	struct stored *s = c->ctx;
@@ -807,32 +674,8 @@ on_store_load(struct call *c, const void *msg, struct err *e)
 	if (dir < 0)
 		err_sys(e, errno, "make a directory");
 	else
-		l->child = child_unpack(&l->s->child, "outer", room(l), c->fds[0], -1, dir, on_outer, l, e);
+		l->child = child_unpack(&l->s->child, "outer", load_room(l), c->fds[0], -1, dir, on_outer, l, e);
 	if (l->child == NULL) {
-		load_free(l);
-		return -1;
-	}
-	fd_close(&c->fds[0]);
-	return 0;
-}
-
-int
-on_store_import(struct call *c, const void *msg, struct err *e)
-{
-	struct load *l = load_new(c, e);
-
-	if (l == NULL)
-		return -1;
-	l->import = msg;
-	l->jobs = calloc(1, sizeof *l->jobs);
-	if (l->jobs == NULL) {
-		load_free(l);
-		return err_set(e, ERR_NO_MEMORY, "load");
-	}
-	l->n_jobs = 1;
-	l->jobs[0].load = l;
-	l->running = 1;
-	if (inflate(&l->jobs[0], c->fds[0], e) < 0) {
 		load_free(l);
 		return -1;
 	}

@@ -50,7 +50,7 @@ int on_store_list(struct call *c, const void *msg, struct err *e);
 int pin_add(struct stored *s, const char *name, const void *owner, struct err *e) must_check;
 void pin_remove_all(struct stored *s, const void *owner);
 
-/* load.c */
+/* load.c, import.c */
 int on_store_load(struct call *c, const void *msg, struct err *e);
 int on_store_import(struct call *c, const void *msg, struct err *e);
 void load_cancel_all(struct stored *s);

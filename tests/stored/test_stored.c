@@ -317,7 +317,8 @@ loads_saves_and_loads_again(void **state)
 	assert_int_equal(load_file(file("b.tar")), 0);
 	assert_string_equal(t.images.v[0].id, id);
 	/* the layers are the same bytes */
-	shell("cd %s && mkdir a b && tar xf a.tar -C a && tar xf b.tar -C b && for f in a/blobs/sha256/*; do cmp $f b/${f#a/} || exit 1; done", t.dir);
+	shell("cd %s && mkdir a b && tar xf a.tar -C a && tar xf b.tar -C b", t.dir);
+	shell("cd %s/a && for f in blobs/sha256/*; do cmp $f ../b/$f || exit 1; done", t.dir);
 	shell("cd %s && for f in b/blobs/sha256/*; do test $(sha256sum <$f | cut -c1-64) = ${f##*/} || exit 1; done", t.dir);
 	/* a second time: nothing to unpack */
 	assert_int_equal(load_file(file("b.tar")), 0);
@@ -419,7 +420,8 @@ load_layer(const struct buf *layer, bool wrong_id)
 	snprintf(config, sizeof config, "{\"os\":\"linux\",\"config\":{},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:%.64s\"]}}", hex);
 	put_tar(&b, (struct tar_spec){ .name = "c.json", .data = config });
 	put_tar(&b, (struct tar_spec){ .name = "l/layer.tar", .data = (const char *)layer->data, .n = layer->used });
-	put_tar(&b, (struct tar_spec){ .name = "manifest.json", .data = "[{\"Config\":\"c.json\",\"RepoTags\":[\"h\"],\"Layers\":[\"l/layer.tar\"]}]" });
+	put_tar(&b, (struct tar_spec){ .name = "manifest.json",
+	    .data = "[{\"Config\":\"c.json\",\"RepoTags\":[\"h\"],\"Layers\":[\"l/layer.tar\"]}]" });
 	put_tar_end(&b);
 	return load_bytes(b.data, b.used);
 }
