@@ -238,6 +238,20 @@ write_state(struct runtime *rt, struct box *b, bool on, struct err *e)
 	return write(fd, text, strlen(text)) < 0 ? err_sys(e, errno, "write to the freezer") : 0;
 }
 
+void
+cg_thaw(struct runtime *rt, const char *parent, const char *name)
+{
+	for (size_t i = 0; i < rt->n_h; i++) {
+		own_fd dir = -1;
+
+		if (!rt->v2 && !handles(&rt->h[i], "freezer"))
+			continue;
+		dir = open_dir(&rt->h[i], parent, name);
+		if (dir >= 0 && fd_write_text(dir, rt->v2 ? "cgroup.freeze" : "freezer.state", rt->v2 ? "0" : "THAWED") < 0)
+			log_msg(LOG_WARN, "control group %s cannot be thawed", name);
+	}
+}
+
 bool
 cg_is_frozen(struct runtime *rt, const struct box *b)
 {
@@ -339,8 +353,8 @@ on_grave_time(struct loop_timer *t)
 	for (struct grave **slot = &rt->graves; *slot != NULL;) {
 		struct grave *g = *slot;
 
-		if (g->tries > 0)
-			(void)cg_kill(rt, g->parent, g->name, SIGKILL);
+		if (g->tries > 0 && cg_kill(rt, g->parent, g->name, SIGKILL) > 0)
+			cg_thaw(rt, g->parent, g->name);
 		if (remove_group(rt, g) || g->tries > 200) {
 			if (g->tries > 200)
 				log_msg(LOG_ERROR, "control group %s cannot be removed", g->name);

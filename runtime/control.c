@@ -57,6 +57,8 @@ on_run_cancel(struct call *c, const void *msg, struct err *e)
 			return err_set(e, ERR_CONFLICT, "container %s is being taken back already", m->id);
 		b->cancelled = true;
 		b->cancel = c;
+		if (b->paused)
+			cg_thaw(rt, b->cg_parent, b->cg_name);
 		mon_kill(b->init);
 		return 0;
 	}
@@ -84,6 +86,11 @@ on_run_signal(struct call *c, const void *msg, struct err *e)
 		return -1;
 	if (m->signal < 1 || m->signal > 64)
 		return err_set(e, ERR_INVALID, "Invalid signal: %lld", (long long)m->signal);
+	/* what is frozen would not die before somebody thaws it */
+	if (m->signal == SIGKILL && b->paused) {
+		cg_thaw(b->rt, b->cg_parent, b->cg_name);
+		b->paused = false;
+	}
 	if (m->all) {
 		(void)cg_kill(b->rt, b->cg_parent, b->cg_name, (int)m->signal);
 		call_ok(c);

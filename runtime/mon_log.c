@@ -292,8 +292,9 @@ log_flush(struct log *l)
 {
 	size_t at = 0;
 
-	if (l->out.failed)
-		l->out.failed = false;
+	l->out.failed = false;
+	if (l->out.data == NULL)
+		return;
 	while (at < l->out.used) {
 		size_t n = l->out.used - at;
 		ssize_t w;

@@ -153,6 +153,7 @@ on_child(struct loop_io *io, uint32_t events)
 {
 	struct monitor *m = OWNER(io, child);
 	int status = 0;
+	bool waiting = false;
 	pid_t pid = waitpid(m->pid, &status, __WALL);
 
 	if (pid < 0 && errno == EINTR)
@@ -179,8 +180,10 @@ on_child(struct loop_io *io, uint32_t events)
 	for (struct follower *f = m->log.followers; f != NULL; f = f->next)
 		fd_close(&f->fd);
 	m->log.followers = NULL;
+	for (struct client *c = m->clients; c != NULL; c = c->next)
+		waiting = waiting || c->pending.used > 0;
 	linger.on_time = on_linger;
-	loop_timer_set(m->loop, &linger, INT64_C(10) * 1000000000);
+	loop_timer_set(m->loop, &linger, INT64_C(1000000000) * (waiting ? 10 : 2));
 	if (m->ctl.fd >= 0)
 		(void)shutdown(m->ctl.fd, SHUT_WR);   /* the runtime answers by closing its end */
 	else

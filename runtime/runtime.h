@@ -181,6 +181,7 @@ void cg_bury(struct runtime *rt, const char *parent, const char *name);
 int cg_kill(struct runtime *rt, const char *parent, const char *name, int sig);
 int cg_open(const struct runtime *rt, const struct box *b, const char *controller, const char *file, int flags);
 int cg_freeze(struct runtime *rt, struct box *b, bool on, struct err *e) must_check;
+void cg_thaw(struct runtime *rt, const char *parent, const char *name);
 bool cg_is_frozen(struct runtime *rt, const struct box *b);
 int64_t cg_oom_count(struct runtime *rt, const struct box *b);
 size_t cg_pids(struct runtime *rt, const struct box *b, pid_t *pids, size_t max);

@@ -95,20 +95,38 @@ execs(int n, int gap_ms)
 	box_delete(b.id);
 }
 
+/* A file of 100-byte lines through cat. */
 static void
-stream(const char *script, const char *driver, bool attach, size_t bytes)
+stream(const char *driver, bool attach, size_t bytes)
 {
 	struct box_spec b;
 	struct err e = ERR_INIT;
 	static char buf[1 << 20];
+	char path[300];
 	size_t got = 0;
 	ssize_t n;
 	int64_t t;
 	double s;
-	int fd = -1;
+	int fd;
 
-	box_shell(&b, script);
+	memset(buf, 'x', sizeof buf);
+	for (size_t i = 99; i < sizeof buf; i += 100)
+		buf[i] = '\n';
+	snprintf(path, sizeof path, "%s/host/big", rig.dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	for (size_t i = 0; i < bytes; i += sizeof buf)
+		if (fd_write_all(fd, buf, sizeof buf) < 0)
+			fprintf(stderr, "write\n");
+	fd_close(&fd);
+	box_init(&b, (const char *const[]){ "cat", "/big", NULL });
+	b.mounts[0] = (struct run_mount){ .kind = (char *)(uintptr_t)"bind", .source = path, .target = (char *)(uintptr_t)"/big" };
+	b.spec.mounts.v = b.mounts;
+	b.spec.mounts.n = 1;
 	b.log.type = (char *)(uintptr_t)driver;
+	b.log_opts[0] = (struct kv){ (char *)(uintptr_t)"max-size", (char *)(uintptr_t)"10m" };
+	b.log_opts[1] = (struct kv){ (char *)(uintptr_t)"max-file", (char *)(uintptr_t)"3" };
+	if (*driver == 'j')
+		b.log.config = (struct kvs){ 2, b.log_opts };
 	if (box_prepare(&b, &e) < 0 || (attach && (fd = box_attach(&b, false, true, &e)) < 0) || box_launch(&b, &e) < 0)
 		fprintf(stderr, "%s\n", e.text);
 	t = now_mono_ns();
@@ -116,7 +134,7 @@ stream(const char *script, const char *driver, bool attach, size_t bytes)
 		got += (size_t)n;
 	wait_exit(b.id, "");
 	s = ms(t) / 1000;
-	printf("%-30s log %-10s attached %d: %7.0f MiB/s (%zu MiB seen)\n", script, driver, attach, (double)bytes / 1048576 / s, got >> 20);
+	printf("cat of a file, log %-10s attached %d: %7.0f MiB/s (%zu MiB seen)\n", driver, attach, (double)bytes / 1048576 / s, got >> 20);
 	fd_close(&fd);
 	box_delete(b.id);
 }
@@ -136,6 +154,10 @@ feed(const char *driver, size_t bytes)
 	box_init(&b, (const char *const[]){ "cat", NULL });
 	b.log.type = (char *)(uintptr_t)driver;
 	b.process.open_stdin = b.process.stdin_once = true;
+	b.log_opts[0] = (struct kv){ (char *)(uintptr_t)"max-size", (char *)(uintptr_t)"10m" };
+	b.log_opts[1] = (struct kv){ (char *)(uintptr_t)"max-file", (char *)(uintptr_t)"3" };
+	if (*driver == 'j')
+		b.log.config = (struct kvs){ 2, b.log_opts };
 	memset(buf, 'x', sizeof buf);
 	for (size_t i = 99; i < sizeof buf; i += 100)
 		buf[i] = '\n';
@@ -214,13 +236,17 @@ main(int argc, char **argv)
 	if (!rig_up())
 		return 2;
 	usleep(500000);
+	if (n == 0)
+		goto streams;
 	lives(n, 0);
 	lives(n, 20);
 	execs(n, 0);
 	execs(n, 20);
 	memory(30);
-	stream("dd if=/dev/zero bs=1M count=256 2>/dev/null", "none", true, 256 << 20);
-	stream("yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -c 256M", "json-file", false, 256 << 20);
+streams:
+	stream("none", true, 256 << 20);
+	stream("json-file", false, 256 << 20);
+	stream("json-file", true, 256 << 20);
 	feed("none", 256 << 20);
 	feed("json-file", 256 << 20);
 	rig_down();

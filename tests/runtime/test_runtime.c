@@ -724,6 +724,156 @@ a_killed_monitor_takes_its_container_along(void **state)
 	box_delete(b.id);
 }
 
+/* Replaces a directory of the image by a link; back after. */
+static void
+with_link(const char *name, const char *target, bool must_fail)
+{
+	char path[400], saved[420];
+	struct box_spec b;
+
+	snprintf(path, sizeof path, "%s/store/layers/" LAYER "/fs%s", rig.dir, name);
+	snprintf(saved, sizeof saved, "%s.saved", path);
+	assert_int_equal(rename(path, saved), 0);
+	assert_int_equal(symlink(target, path), 0);
+	box_shell(&b, "echo ran");
+	if (must_fail)
+		assert_true(*refused(&b) != '\0');
+	else
+		assert_int_equal(run(&b), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rename(saved, path), 0);
+}
+
+static void
+links_in_the_image_lead_nowhere(void **state)
+{
+	char target[300];
+	struct stat st;
+
+	ROOT_ONLY();
+	snprintf(target, sizeof target, "%s/host", rig.dir);
+	with_link("/proc", "/proc/1/root/tmp/x", true);
+	with_link("/proc", "/tmp", true);
+	with_link("/dev", "../../..", true);
+	with_link("/dev", target, true);
+	with_link("/sys", "/tmp", true);
+	/* a link for /etc is followed, but inside */
+	with_link("/etc", "/tmp", false);
+	snprintf(target, sizeof target, "%s/host/hosts", rig.dir);
+	assert_int_equal(lstat(target, &st), -1);
+	assert_int_equal(lstat("/tmp/mtab", &st), -1);
+}
+
+static void
+nothing_of_the_host_is_inside(void **state)
+{
+	ROOT_ONLY();
+	has(sh("ls -l /proc/self/fd | grep -v ' [012] -> ' | grep -c -- '->'"), "0\n");
+	has(sh("cat /proc/1/environ | tr '\\0' '\\n'"), "PATH=/usr/local/bin:/usr/bin:/bin\nHOME=/root\n");
+	has(sh("ps | wc -l"), "4\n");
+	has(sh("mknod /d b 254 0 2>&1 || true"), "not permitted");
+	has(sh("readlink /proc/1/exe"), "/bin/busybox");
+	has(sh("cat /proc/1/cgroup | grep -c bulwark || true"), "0\n");
+	has(sh("kill -0 $(( $(cat /proc/sys/kernel/pid_max) - 1 )) 2>&1; grep -c ' / ' /proc/self/mountinfo"), "\n");
+}
+
+static void
+devices_come_from_the_host(void **state)
+{
+	struct box_spec b;
+
+	ROOT_ONLY();
+	box_shell(&b, "ls -l /dev/other; echo x >/dev/other && echo written");
+	b.devices[0] = (struct device_mapping){ .path_on_host = (char *)(uintptr_t)"/dev/null", .path_in_container = (char *)(uintptr_t)"/dev/other",
+		.cgroup_permissions = (char *)(uintptr_t)"rwm" };
+	b.spec.devices.n = 1;
+	b.spec.devices.v = b.devices;
+	assert_int_equal(run(&b), 0);
+	has(out, "1,   3");
+	has(out, "written");
+}
+
+static void
+sysctls_of_the_namespace_are_set(void **state)
+{
+	struct box_spec b;
+
+	ROOT_ONLY();
+	box_shell(&b, "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax");
+	b.sysctls[0] = (struct kv){ (char *)(uintptr_t)"net.ipv4.ip_forward", (char *)(uintptr_t)"1" };
+	b.sysctls[1] = (struct kv){ (char *)(uintptr_t)"kernel.msgmax", (char *)(uintptr_t)"65536" };
+	b.spec.sysctls = (struct kvs){ 2, b.sysctls };
+	assert_int_equal(run(&b), 0);
+	assert_string_equal(out, "1\n65536\n");
+	box_shell(&b, "true");
+	b.sysctls[0] = (struct kv){ (char *)(uintptr_t)"kernel.core_pattern", (char *)(uintptr_t)"|/bin/x" };
+	b.spec.sysctls = (struct kvs){ 1, b.sysctls };
+	has(refused(&b), "core_pattern");
+	box_shell(&b, "true");
+	b.sysctls[0] = (struct kv){ (char *)(uintptr_t)"net.ipv4.ip_forward", (char *)(uintptr_t)"1\n2" };
+	b.spec.sysctls = (struct kvs){ 1, b.sysctls };
+	assert_true(*refused(&b) != '\0');
+}
+
+static void
+a_paused_container_can_be_killed(void **state)
+{
+	struct box_spec b;
+	struct err e = ERR_INIT;
+	struct run_freeze m = { .freeze = true };
+	own_arena a = ARENA_INIT;
+
+	ROOT_ONLY();
+	box_shell(&b, "sleep 100");
+	assert_true(box_run(&b, &e) > 0);
+	m.id = b.id;
+	assert_int_equal(edge_call(rig.run, NO_run_freeze, &m, NULL, 0, &a, NULL, NULL, 0, NULL, 5000, &e), 0);
+	assert_int_equal(send_signal(b.id, SIGKILL, &e), 0);
+	assert_int_equal(wait_exit(b.id, ""), 137);
+	box_delete(b.id);
+}
+
+static void
+forget_answer(void *ctx, struct answer *a)
+{
+}
+
+/* Killed at any moment of prepare and start: afterwards the container runs or it does not, and nothing else is there. */
+static void
+a_runtime_killed_in_a_start_leaves_nothing(void **state)
+{
+	struct err e = ERR_INIT;
+	int ran = 0;
+
+	ROOT_ONLY();
+	for (int i = 0; i < 24; i++) {
+		struct box_spec b;
+		struct run_states r;
+		own_arena a = ARENA_INIT;
+
+		box_shell(&b, "sleep 100");
+		if (i % 3 == 0) {
+			rig_make_rw(b.id);
+			assert_true(edge_send(rig.run, NO_run_prepare, &b.prepare, NULL, 0, forget_answer, NULL, &e) > 0);
+		} else {
+			assert_true(box_prepare(&b, &e) > 0);
+			assert_true(edge_send(rig.run, NO_run_start, &b.spec, NULL, 0, forget_answer, NULL, &e) > 0);
+		}
+		usleep((unsigned)i * 500);
+		rig_kill_runtime();
+		rig_start_runtime();
+		assert_int_equal(edge_call(rig.run, NO_run_list, NULL, NULL, 0, &a, &r, NULL, 0, NULL, 5000, &e), 0);
+		for (size_t k = 0; k < r.items.n; k++) {
+			assert_string_equal(r.items.v[k].id, b.id);
+			if (strcmp(r.items.v[k].state, "running") == 0)
+				ran++;
+		}
+		assert_int_equal(simple_call(NO_run_cancel, b.id, &e), 0);
+		box_delete(b.id);
+	}
+	assert_true(ran > 0);
+}
+
 static void
 a_prepared_sandbox_can_be_taken_back(void **state)
 {
@@ -777,6 +927,9 @@ main(void)
 		cmocka_unit_test(init_collects_and_passes_on), cmocka_unit_test(namespaces_can_be_shared),
 		cmocka_unit_test(two_containers_have_disjoint_ids), cmocka_unit_test(everything_survives_a_killed_runtime),
 		cmocka_unit_test(a_killed_monitor_takes_its_container_along), cmocka_unit_test(a_prepared_sandbox_can_be_taken_back),
+		cmocka_unit_test(links_in_the_image_lead_nowhere), cmocka_unit_test(nothing_of_the_host_is_inside), cmocka_unit_test(devices_come_from_the_host),
+		cmocka_unit_test(sysctls_of_the_namespace_are_set), cmocka_unit_test(a_paused_container_can_be_killed),
+		cmocka_unit_test(a_runtime_killed_in_a_start_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests_name("runtime", tests, setup, teardown);
