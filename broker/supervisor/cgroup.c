@@ -40,6 +40,16 @@ name_of(char *options, char *out, size_t size)
 	}
 }
 
+/* A hierarchy may be mounted at several places, or covered by a later mount of the same place: once is enough. */
+static bool
+is_known(const struct host *h, const char *name)
+{
+	for (size_t i = 0; i < h->n_cgroups; i++)
+		if (strcmp(h->cgroups[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Lines of /proc/self/mounts: device, place, type, options. */
 static void
 find_hierarchies(struct host *h, FILE *mounts)
@@ -57,7 +67,7 @@ find_hierarchies(struct host *h, FILE *mounts)
 			name_of(options, g->name, sizeof g->name);
 		else
 			continue;
-		if (g->name[0] == '\0')
+		if (g->name[0] == '\0' || is_known(h, g->name))
 			continue;
 		g->fd = -1;
 		snprintf(g->root, sizeof g->root, "%s", place);
