@@ -71,7 +71,9 @@ fail_unavailable(struct peer_request *q)
 {
 	struct err e = ERR_INIT;
 
+	/* it was never sent: that is what the error number says */
 	err_set(&e, ERR_UNAVAILABLE, "the engine's %s process is not available", processes[q->peer->no]);
+	e.sys = ETIMEDOUT;
 	answer_error(q, &e);
 	release(q);
 }

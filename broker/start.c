@@ -9,6 +9,8 @@
 #include "log.h"
 #include "text.h"
 
+#include <errno.h>
+
 #define START_DATA_FIELDS(F, O, L) \
 	F(flag, restart, NULL, 1)
 REC_DECLARE(start_data, START_DATA_FIELDS)
@@ -221,11 +223,9 @@ on_started(void *ctx, struct answer *a)
 
 	if (a->err == NULL) {
 		is_up(op, m->pid, m->started_at);
-	} else if (a->err->code == ERR_UNAVAILABLE) {
+	} else if (a->err->code == ERR_UNAVAILABLE && a->err->sys != ETIMEDOUT && !edge_is_open(op->b->peers[PEER_RUN].edge)) {
 		/* it died with our question: whether the container runs, it says when it is back (start_resolved) */
 		op->ctr->in_doubt = true;
-		if (op->b->peers[PEER_RUN].ready)
-			start_resolved(op->ctr, NULL);
 	} else {
 		op_failed(op, a->err);
 	}

@@ -1,0 +1,573 @@
+/* A broker against stand-ins: the lives of containers, and what is left of them after crashes at any step. */
+#include "stand.h"
+
+#include "msg/api.h"
+#include "msg/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#define REF(x) &(struct api_ref){ .ref = (char *)(uintptr_t)(x) }
+
+static int
+setup(void **state)
+{
+	struct stand *s = malloc(sizeof *s);
+
+	stand_open(s);
+	stand_image(s, NULL);
+	*state = s;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	stand_close(*state);
+	free(*state);
+	return 0;
+}
+
+static struct container *
+inspect(struct stand *s, const char *ref)
+{
+	assert_int_equal(stand_call(s, NO_container_inspect, REF(ref), NULL, 0), 0);
+	return s->msg;
+}
+
+static void
+a_container_lives_and_dies(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct api_wait wait = { .ref = (char *)(uintptr_t)"web", .condition = (char *)(uintptr_t)"not-running" };
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_string_equal(inspect(s, "web")->state->status, "created");
+	assert_int_equal(stand_call(s, NO_container_start, REF("/web"), NULL, 0), 0);
+	assert_true(inspect(s, id)->state->running);
+	assert_string_equal(((struct container *)s->msg)->network_settings->networks.v[0].ip_address, "172.17.0.2");
+	assert_int_equal(s->endpoints, 1);
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), -1);
+	assert_int_equal(s->err.code, ERR_NOT_MODIFIED);
+	stand_send(s, NO_container_wait, &wait);
+	stand_run(s, 10);
+	assert_false(s->done);
+	assert_int_equal(s->n_more, 1);
+	stand_exit(s, id, 7);
+	stand_run(s, 20);
+	assert_true(s->done);
+	assert_int_equal(((struct api_waited *)s->msg)->status, 7);
+	assert_string_equal(inspect(s, id)->state->status, "exited");
+	assert_int_equal(s->endpoints, 0);
+	assert_int_equal(stand_call(s, NO_container_remove, &(struct api_remove){ .ref = id }, NULL, 0), 0);
+	assert_int_equal(s->rws.n, 0);
+	assert_int_equal(stand_call(s, NO_container_inspect, REF(id), NULL, 0), -1);
+	assert_int_equal(s->err.code, ERR_NOT_FOUND);
+	assert_int_equal(stand_rows(s, DB_CONTAINERS), 0);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+}
+
+static void
+names_and_ids_are_found_or_refused_in_the_known_words(void **state)
+{
+	struct stand *s = *state;
+	char a[65], b[65], text[400];
+
+	assert_non_null(stand_create(s, "one", NULL, a));
+	assert_null(stand_create(s, "one", NULL, b));
+	snprintf(text, sizeof text, "Conflict. The container name \"/one\" is already in use by container \"%s\". You have to remove (or rename) that "
+	    "container to be able to reuse that name.", a);
+	assert_string_equal(s->err.text, text);
+	assert_null(stand_create(s, "x", NULL, b));
+	assert_int_equal(s->err.code, ERR_INVALID);
+	assert_string_equal(inspect(s, "one")->id, a);
+	a[12] = '\0';
+	inspect(s, a);
+	assert_int_equal(stand_call(s, NO_container_inspect, REF("none"), NULL, 0), -1);
+	assert_string_equal(s->err.text, "No such container: none");
+	assert_int_equal(stand_call(s, NO_container_inspect, REF(""), NULL, 0), -1);
+	assert_int_equal(s->err.code, ERR_INVALID);
+	assert_int_equal(stand_call(s, NO_image_inspect, REF("nosuch"), NULL, 0), -1);
+	assert_string_equal(s->err.text, "No such image: nosuch:latest");
+}
+
+static void
+defaults_are_filled_in(void **state)
+{
+	struct stand *s = *state;
+	char id[65], short_id[13];
+	struct host_config h = { .memory = 64 << 20 };
+	struct container *c;
+
+	assert_non_null(stand_create(s, NULL, &h, id));
+	c = inspect(s, id);
+	snprintf(short_id, sizeof short_id, "%.12s", id);
+	assert_string_equal(c->config->hostname, short_id);
+	assert_string_equal(c->host_config->network_mode, "bridge");
+	assert_string_equal(c->host_config->log_config->type, "json-file");
+	assert_string_equal(c->host_config->restart_policy->name, "no");
+	assert_true(c->host_config->memory_swap == 128 << 20);
+	assert_int_equal(c->host_config->pids_limit.v, 4096);
+	assert_int_equal(c->host_config->shm_size, 64 << 20);
+	assert_true(c->host_config->masked_paths.n > 5);
+	assert_string_equal(c->path, "sh");
+}
+
+static void
+what_is_not_built_is_refused(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	char *link[] = { (char *)(uintptr_t)"a:b" };
+	struct host_config links = { .links = { 1, link } }, privileged = { .privileged = true };
+
+	assert_null(stand_create(s, NULL, &links, id));
+	assert_int_equal(s->err.code, ERR_UNSUPPORTED);
+	assert_string_equal(s->err.text, "HostConfig.Links is not implemented by Bulwark yet");
+	assert_null(stand_create(s, NULL, &privileged, id));
+	assert_string_equal(s->err.text, "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when "
+	    "running privileged mode");
+	assert_int_equal(s->rws.n, 0);
+	assert_int_equal(s->b.ctr_by_id.n, 0);
+}
+
+static void
+a_failed_start_leaves_it_created(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct container *c;
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	snprintf(s->run_error, sizeof s->run_error, "exec: \"nosuch\": executable file not found in $PATH");
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), -1);
+	c = inspect(s, "web");
+	assert_string_equal(c->state->status, "created");
+	assert_int_equal(c->state->exit_code, 127);
+	assert_int_equal(s->cancels, 1);
+	assert_int_equal(s->endpoints, 0);
+	s->run_error[0] = '\0';
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+}
+
+static void
+a_taken_port_is_said_and_undone(void **state)
+{
+	struct stand *s = *state;
+	char a[65], b[65];
+	struct port_binding binding = { .host_port = (char *)(uintptr_t)"18120" };
+	struct port_map map = { .port = (char *)(uintptr_t)"80/tcp", .bindings = { 1, &binding } };
+	struct host_config h = { .port_bindings = { 1, &map } };
+
+	assert_non_null(stand_create(s, "aa", &h, a));
+	assert_non_null(stand_create(s, "bb", &h, b));
+	assert_int_equal(stand_call(s, NO_container_start, REF("aa"), NULL, 0), 0);
+	assert_string_equal(inspect(s, "aa")->network_settings->ports.v[0].bindings.v[0].host_port, "18120");
+	assert_int_equal(stand_call(s, NO_container_start, REF("bb"), NULL, 0), -1);
+	assert_non_null(strstr(s->err.text, "driver failed programming external connectivity on endpoint bb ("));
+	assert_non_null(strstr(s->err.text, "): Bind for 0.0.0.0:18120 failed: port is already allocated"));
+	assert_string_equal(inspect(s, "bb")->state->status, "created");
+	stand_exit(s, a, 0);
+	stand_run(s, 20);
+	assert_int_equal(stand_call(s, NO_container_start, REF("bb"), NULL, 0), 0);
+}
+
+static void
+a_range_takes_the_next_free_port(void **state)
+{
+	struct stand *s = *state;
+	char a[65];
+	struct port_binding binding = { .host_port = (char *)(uintptr_t)"5000-5001" };
+	struct port_map map = { .port = (char *)(uintptr_t)"80/tcp", .bindings = { 1, &binding } };
+	struct host_config h = { .port_bindings = { 1, &map } };
+
+	assert_non_null(stand_create(s, "aa", &h, a));
+	assert_non_null(stand_create(s, "bb", &h, a));
+	assert_non_null(stand_create(s, "cc", &h, a));
+	assert_int_equal(stand_call(s, NO_container_start, REF("aa"), NULL, 0), 0);
+	assert_int_equal(stand_call(s, NO_container_start, REF("bb"), NULL, 0), 0);
+	assert_string_equal(inspect(s, "bb")->network_settings->ports.v[0].bindings.v[0].host_port, "5001");
+	assert_int_equal(stand_call(s, NO_container_start, REF("cc"), NULL, 0), -1);
+	assert_non_null(strstr(s->err.text, "all ports are allocated"));
+}
+
+static void
+stop_kills_after_its_timeout(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct api_stop stop = { .ref = (char *)(uintptr_t)"web", .timeout = { true, 0 } };
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	s->signal_ignored = true;
+	assert_int_equal(stand_call(s, NO_container_stop, &stop, NULL, 0), 0);
+	assert_int_equal(inspect(s, "web")->state->exit_code, 137);
+	assert_int_equal(stand_call(s, NO_container_stop, &stop, NULL, 0), -1);
+	assert_int_equal(s->err.code, ERR_NOT_MODIFIED);
+}
+
+static void
+restart_policy_counts_and_gives_up(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct restart_policy p = { .name = (char *)(uintptr_t)"on-failure", .maximum_retry = 1 };
+	struct host_config h = { .restart_policy = &p };
+
+	assert_non_null(stand_create(s, "web", &h, id));
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	stand_exit(s, id, 1);
+	stand_run(s, 20);
+	assert_string_equal(inspect(s, "web")->state->status, "restarting");
+	stand_run(s, 200);
+	assert_string_equal(inspect(s, "web")->state->status, "running");
+	assert_int_equal(((struct container *)s->msg)->restart_count, 1);
+	stand_exit(s, id, 1);
+	stand_run(s, 20);
+	assert_string_equal(inspect(s, "web")->state->status, "exited");
+}
+
+static void
+removed_automatically_with_its_anonymous_volume(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	char *binds[] = { (char *)(uintptr_t)"/anon", (char *)(uintptr_t)"named:/n" };
+	struct host_config h = { .auto_remove = true, .binds = { 2, binds } };
+
+	assert_non_null(stand_create(s, "web", &h, id));
+	assert_int_equal(s->volumes.n, 2);
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	stand_exit(s, id, 0);
+	stand_run(s, 50);
+	assert_int_equal(s->b.ctr_by_id.n, 0);
+	assert_int_equal(s->rws.n, 0);
+	assert_int_equal(s->volumes.n, 1);
+	assert_non_null(index_get(&s->volumes, "named"));
+}
+
+static void
+a_volume_in_use_is_not_removed(void **state)
+{
+	struct stand *s = *state;
+	char id[65], text[200];
+	char *binds[] = { (char *)(uintptr_t)"named:/n" };
+	struct host_config h = { .binds = { 1, binds } };
+	struct api_volume_remove rm = { .name = (char *)(uintptr_t)"named" };
+
+	assert_non_null(stand_create(s, "web", &h, id));
+	assert_int_equal(stand_call(s, NO_volume_remove, &rm, NULL, 0), -1);
+	snprintf(text, sizeof text, "remove named: volume is in use - [%s]", id);
+	assert_string_equal(s->err.text, text);
+	assert_int_equal(stand_call(s, NO_container_remove, &(struct api_remove){ .ref = id, .volumes = true }, NULL, 0), 0);
+	assert_int_equal(s->volumes.n, 1);
+	assert_int_equal(stand_call(s, NO_volume_remove, &rm, NULL, 0), 0);
+	assert_int_equal(s->volumes.n, 0);
+}
+
+static void
+an_image_in_use_is_not_removed(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct api_image_remove rm = { .ref = (char *)(uintptr_t)"busybox" };
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_int_equal(stand_call(s, NO_image_remove, &rm, NULL, 0), -1);
+	assert_non_null(strstr(s->err.text, "conflict: unable to remove repository reference \"busybox:latest\" (must force) - container "));
+	rm.force = true;
+	assert_int_equal(stand_call(s, NO_image_remove, &rm, NULL, 0), 0);
+	assert_int_equal(((struct api_image_removed *)s->msg)->deleted.n, 1);
+	/* its layers stay as long as the container needs them */
+	stand_run(s, 10);
+	assert_int_equal(s->layers.n, 1);
+	assert_int_equal(stand_call(s, NO_container_remove, &(struct api_remove){ .ref = id }, NULL, 0), 0);
+	stand_run(s, 10);
+	assert_int_equal(s->layers.n, 0);
+}
+
+/* ---- crashes ---- */
+static void
+an_interrupted_create_is_undone(void **state)
+{
+	struct stand *s = *state;
+	char *binds[] = { (char *)(uintptr_t)"named:/n" };
+	struct host_config h = { .binds = { 1, binds } };
+	struct container_config k = { .image = (char *)(uintptr_t)"busybox" };
+	struct api_create m = { .name = (char *)(uintptr_t)"web", .config = &k, .host_config = &h };
+
+	s->mute_volume = true;
+	stand_send(s, NO_container_create, &m);
+	stand_run(s, 20);
+	assert_int_equal(s->rws.n, 1);
+	assert_int_equal(s->volumes.n, 1);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 1);
+	s->mute_volume = false;
+	stand_crash(s);
+	stand_start(s);
+	stand_run(s, 20);
+	assert_int_equal(s->rws.n, 0);
+	assert_int_equal(s->volumes.n, 0);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+	assert_int_equal(s->b.ctr_by_id.n, 0);
+}
+
+static void
+an_interrupted_start_is_undone(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	s->mute_endpoint = true;
+	stand_send(s, NO_container_start, REF("web"));
+	stand_run(s, 20);
+	assert_string_equal(stand_ctr_of(s, id)->state, "prepared");
+	s->mute_endpoint = false;
+	stand_crash(s);
+	stand_start(s);
+	stand_run(s, 20);
+	assert_null(stand_ctr_of(s, id));
+	assert_int_equal(s->endpoints, 0);
+	assert_string_equal(inspect(s, "web")->state->status, "created");
+	assert_int_equal(((struct container *)s->msg)->state->exit_code, 0);
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+}
+
+static void
+a_start_that_succeeded_unheard_is_adopted(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	s->mute_start = true;
+	stand_send(s, NO_container_start, REF("web"));
+	stand_run(s, 20);
+	s->mute_start = false;
+	stand_crash(s);
+	stand_start(s);
+	stand_run(s, 20);
+	assert_string_equal(inspect(s, "web")->state->status, "running");
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+}
+
+static void
+the_runtime_dies_in_a_start_that_it_finishes(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	s->mute_start = true;
+	stand_send(s, NO_container_start, REF("web"));
+	stand_run(s, 20);
+	s->mute_start = false;
+	stand_kill(s, "run");
+	stand_run(s, 20);
+	assert_false(s->done);
+	stand_connect(s, "run");
+	stand_run(s, 20);
+	assert_true(s->done);
+	assert_int_equal(s->err.code, ERR_NONE);
+	assert_true(inspect(s, "web")->state->running);
+}
+
+static void
+requests_wait_for_a_peer_that_comes_back(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	stand_kill(s, "run");
+	stand_run(s, 10);
+	stand_send(s, NO_container_start, REF("web"));
+	stand_run(s, 20);
+	assert_false(s->done);
+	stand_connect(s, "run");
+	stand_run(s, 30);
+	assert_true(s->done);
+	assert_int_equal(s->err.code, ERR_NONE);
+}
+
+static void
+an_exit_while_the_broker_was_dead_is_reported(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct container *c;
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	stand_crash(s);
+	stand_exit(s, id, 7);
+	stand_start(s);
+	stand_run(s, 20);
+	c = inspect(s, "web");
+	assert_string_equal(c->state->status, "exited");
+	assert_int_equal(c->state->exit_code, 7);
+}
+
+static void
+what_runs_goes_on_over_a_crash(void **state)
+{
+	struct stand *s = *state;
+	char id[65], other[65];
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	stand_crash(s);
+	stand_start(s);
+	assert_string_equal(inspect(s, "web")->state->status, "running");
+	assert_int_equal(s->endpoints, 1);
+	/* its address is not given to another one */
+	assert_non_null(stand_create(s, "two", NULL, other));
+	assert_int_equal(stand_call(s, NO_container_start, REF("two"), NULL, 0), 0);
+	assert_string_equal(inspect(s, "two")->network_settings->ip_address, "172.17.0.3");
+}
+
+static void
+a_reboot_ends_containers_and_policies_bring_them_back(void **state)
+{
+	struct stand *s = *state;
+	char a[65], b[65];
+	struct restart_policy p = { .name = (char *)(uintptr_t)"always" };
+	struct host_config h = { .restart_policy = &p };
+
+	assert_non_null(stand_create(s, "plain", NULL, a));
+	assert_non_null(stand_create(s, "policy", &h, b));
+	assert_int_equal(stand_call(s, NO_container_start, REF("plain"), NULL, 0), 0);
+	assert_int_equal(stand_call(s, NO_container_start, REF("policy"), NULL, 0), 0);
+	stand_crash(s);
+	memset(s->ctrs, 0, sizeof s->ctrs);
+	stand_start(s);
+	stand_run(s, 300);
+	assert_string_equal(inspect(s, "plain")->state->status, "exited");
+	assert_int_equal(((struct container *)s->msg)->state->exit_code, 255);
+	assert_string_equal(inspect(s, "policy")->state->status, "running");
+}
+
+static void
+an_interrupted_remove_is_finished(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	stand_kill(s, "store");
+	stand_run(s, 10);
+	stand_send(s, NO_container_remove, &(struct api_remove){ .ref = id });
+	stand_run(s, 20);
+	assert_false(s->done);
+	stand_crash(s);
+	stand_start(s);
+	stand_run(s, 30);
+	assert_int_equal(s->rws.n, 0);
+	assert_int_equal(s->b.ctr_by_id.n, 0);
+	assert_int_equal(stand_rows(s, DB_CONTAINERS), 0);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+}
+
+static void
+rubbish_in_the_store_goes_and_volumes_come_back(void **state)
+{
+	struct stand *s = *state;
+	struct api_filters none = { 0 };
+
+	stand_crash(s);
+	assert_int_equal(index_put(&s->rws, strdup("lost"), strdup("lost"), &s->err), 0);
+	assert_int_equal(index_put(&s->volumes, strdup("precious"), strdup("precious"), &s->err), 0);
+	stand_start(s);
+	stand_run(s, 20);
+	assert_int_equal(s->rws.n, 0);
+	assert_int_equal(s->volumes.n, 1);
+	assert_int_equal(stand_call(s, NO_volume_list, &none, NULL, 0), 0);
+	assert_string_equal(((struct api_volumes *)s->msg)->items.v[0].name, "precious");
+}
+
+static void
+an_exec_runs_and_its_code_is_kept(void **state)
+{
+	struct stand *s = *state;
+	char id[65], exec[65];
+	char *cmd[] = { (char *)(uintptr_t)"true" };
+	struct exec_config k = { .ref = (char *)(uintptr_t)"web", .cmd = { 1, cmd } };
+	struct api_exec_start start = { .detach = true };
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_int_equal(stand_call(s, NO_exec_create, &k, NULL, 0), -1);
+	assert_int_equal(s->err.code, ERR_CONFLICT);
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	assert_int_equal(stand_call(s, NO_exec_create, &k, NULL, 0), 0);
+	snprintf(exec, sizeof exec, "%s", ((struct api_created *)s->msg)->id);
+	start.id = exec;
+	assert_int_equal(stand_call(s, NO_exec_start, &start, NULL, 0), 0);
+	stand_run(s, 20);
+	assert_int_equal(stand_call(s, NO_exec_inspect, REF(exec), NULL, 0), 0);
+	assert_int_equal(((struct exec_state *)s->msg)->exit_code.v, 3);
+	stand_crash(s);
+	stand_start(s);
+	assert_int_equal(stand_call(s, NO_exec_inspect, REF(exec), NULL, 0), 0);
+	assert_int_equal(stand_call(s, NO_exec_start, &start, NULL, 0), -1);
+}
+
+static void
+events_tell_a_life_in_order(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct api_events all = { .since = 1, .until = 2, .has_until = true };
+
+	assert_int_equal(stand_call(s, NO_system_events, &all, NULL, 0), 0);
+	assert_int_equal(s->n_more, 0);
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	stand_exit(s, id, 3);
+	stand_run(s, 20);
+	all.until = now_real_ns();
+	assert_int_equal(stand_call(s, NO_system_events, &all, NULL, 0), 0);
+	/* load, create, network connect, start, network disconnect, die */
+	assert_int_equal(s->n_more, 6);
+}
+
+static void
+five_hundred_containers_are_listed_quickly(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct api_list all = { .all = true };
+	int64_t start;
+
+	for (int i = 0; i < 500; i++)
+		assert_non_null(stand_create(s, NULL, NULL, id));
+	start = now_mono_ns();
+	assert_int_equal(stand_call(s, NO_container_list, &all, NULL, 0), 0);
+	assert_int_equal(((struct api_summaries *)s->msg)->items.n, 500);
+	print_message("500 containers listed and decoded in %lld us\n", (long long)(now_mono_ns() - start) / 1000);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_container_lives_and_dies), T(names_and_ids_are_found_or_refused_in_the_known_words), T(defaults_are_filled_in),
+		T(what_is_not_built_is_refused), T(a_failed_start_leaves_it_created), T(a_taken_port_is_said_and_undone),
+		T(a_range_takes_the_next_free_port), T(stop_kills_after_its_timeout), T(restart_policy_counts_and_gives_up),
+		T(removed_automatically_with_its_anonymous_volume), T(a_volume_in_use_is_not_removed), T(an_image_in_use_is_not_removed),
+		T(an_interrupted_create_is_undone), T(an_interrupted_start_is_undone), T(a_start_that_succeeded_unheard_is_adopted),
+		T(the_runtime_dies_in_a_start_that_it_finishes), T(requests_wait_for_a_peer_that_comes_back),
+		T(an_exit_while_the_broker_was_dead_is_reported), T(what_runs_goes_on_over_a_crash),
+		T(a_reboot_ends_containers_and_policies_bring_them_back), T(an_interrupted_remove_is_finished),
+		T(rubbish_in_the_store_goes_and_volumes_come_back), T(an_exec_runs_and_its_code_is_kept), T(events_tell_a_life_in_order),
+		T(five_hundred_containers_are_listed_quickly),
+	};
+
+	return cmocka_run_group_tests_name("broker", tests, NULL, NULL);
+}
