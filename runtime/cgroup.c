@@ -370,6 +370,15 @@ on_grave_time(struct loop_timer *t)
 		loop_timer_set(rt->loop, &rt->grave_timer, delay);
 }
 
+static void
+move_in(const struct hierarchy *h, const char *parent, const char *from, const char *to)
+{
+	own_fd dir = *parent != '\0' ? fd_open_beneath(h->dir, parent, O_RDONLY | O_DIRECTORY, 0) : fcntl(h->dir, F_DUPFD_CLOEXEC, 3);
+
+	if (dir >= 0 && renameat(dir, from, dir, to) < 0 && errno != ENOENT)
+		log_msg(LOG_WARN, "control group %s cannot be moved away: %s", from, strerror(errno));
+}
+
 void
 cg_bury(struct runtime *rt, const char *parent, const char *name)
 {
@@ -379,6 +388,13 @@ cg_bury(struct runtime *rt, const char *parent, const char *name)
 		return;   /* swept at the next start */
 	snprintf(g->parent, sizeof g->parent, "%s", parent);
 	snprintf(g->name, sizeof g->name, "%s", name);
+	/* the name must be free for the container's next start: what is emptied and removed below is not what that makes
+	   (on v2, where nothing can be renamed, no name is used twice) */
+	if (!rt->v2 && !text_starts(name, "pool-") && !text_starts(name, "gone-")) {
+		snprintf(g->name, sizeof g->name, "gone-%d-%u", getpid(), rt->seq++);
+		for (size_t i = 0; i < rt->n_h; i++)
+			move_in(&rt->h[i], parent, name, g->name);
+	}
 	g->next = rt->graves;
 	rt->graves = g;
 	rt->grave_timer.on_time = on_grave_time;
@@ -398,7 +414,7 @@ cg_sweep(struct runtime *rt)
 			continue;
 		}
 		while ((entry = readdir(d)) != NULL) {
-			bool ours = text_starts(entry->d_name, "pool-") || (text_is_id(entry->d_name) && box_find(rt, entry->d_name) == NULL);
+			bool ours = text_starts(entry->d_name, "pool-") || text_starts(entry->d_name, "gone-") || (text_is_id(entry->d_name) && box_find(rt, entry->d_name) == NULL);
 
 			for (struct box *b = rt->boxes; b != NULL; b = b->next)
 				if (strcmp(b->cg_name, entry->d_name) == 0 && b->state != BOX_EXITED)

@@ -423,6 +423,8 @@ io_attach(struct monitor *m, const struct run_stream *s, int fd, struct err *e)
 		free(c);
 		return -1;
 	}
+	/* what a client sends before the process is there waits for it */
+	m->input_data.max = INPUT_MAX;
 	c->next = m->clients;
 	m->clients = c;
 	c->held = !m->started && *m->start.exec != '\0';
@@ -501,7 +503,6 @@ io_take_stdio(struct monitor *m, struct wire *w, struct err *e)
 		if (fd_set_nonblock(m->input.fd, true) < 0)
 			return err_sys(e, errno, "standard input");
 	}
-	m->input_data.max = INPUT_MAX;
 	loop_on_idle(m->loop, on_idle, m);
 	write_input(m);
 	return 0;
