@@ -517,7 +517,10 @@ on_run_prepare(struct call *c, const void *msg, struct err *e)
 	}
 	b->waiters = waiters;
 	snprintf(b->cg_parent, sizeof b->cg_parent, "%s", m->cgroup_parent != NULL ? m->cgroup_parent + strspn(m->cgroup_parent, "/") : "");
-	snprintf(b->cg_name, sizeof b->cg_name, "%s", m->id);
+	if (rt->v2)   /* a group that is still being removed cannot be moved out of the way there */
+		snprintf(b->cg_name, sizeof b->cg_name, "pool-%d-%u", getpid(), rt->seq++);
+	else
+		snprintf(b->cg_name, sizeof b->cg_name, "%s", m->id);
 	if (plan(b, m, &p, joins, fds, e) < 0 || make_sandbox(b, &p, fds, e) < 0) {
 		box_free(b);
 		return -1;
