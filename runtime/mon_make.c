@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,6 +28,8 @@ struct make {
 	int rs, ms;                    /* the stage's ends */
 	int joins[8], cgroups[40];
 	size_t n_joins, n_cgroups;
+	unsigned made;                 /* of create, what the intermediate process made already */
+	int shm;                       /* /dev/shm of the container whose IPC namespace is joined */
 };
 
 static pid_t
@@ -81,6 +84,8 @@ become_stage(struct make *k)
 	/* one who entered cannot open it any more */
 	s.oom_score = k->n_joins > 0 ? -1 : open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
 	s.dir = s.proc = s.sys = s.mqueue = s.mask = s.null_node = s.dev = s.root = -1;
+	s.shm = k->shm;
+	keep[n++] = k->shm;
 	keep[n++] = k->rs;
 	keep[n++] = k->ms;
 	keep[n++] = s.oom_score;
@@ -118,10 +123,48 @@ enter(struct make *k, struct err *e)
 	return 0;
 }
 
+/* From within the other container's mount namespace, which only a process of its own may enter: ours must stay the host's,
+   because what is mounted in it becomes the new container's view. */
+static int
+fetch_shm(struct make *k, int target, struct err *e)
+{
+	own_wire w = WIRE_INIT;
+	int pair[2], status;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, errno, "socketpair");
+	pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid == 0) {
+		struct err why = ERR_INIT;
+		int fd;
+
+		if (setns(target, CLONE_NEWNS) < 0 || (fd = open_tree(AT_FDCWD, "/dev/shm", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW)) < 0)
+			_exit(1);
+		_exit(wire_send(pair[1], W_FDS, NULL, &fd, 1, &why) < 0 ? 1 : 0);
+	}
+	close(pair[1]);
+	if (pid > 0 && wire_recv(pair[0], false, &w, NULL, e) == 1 && w.nfds == 1)
+		k->shm = fd_take(&w.fds[0]);
+	close(pair[0]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return k->shm < 0 ? err_set(e, ERR_CONFLICT, "the other container has no /dev/shm to share") : 0;
+}
+
+static int
+share_shm(struct make *k, struct err *e)
+{
+	for (size_t i = 0; !k->p->exec && i < k->n_joins; i++)
+		if ((k->p->joins.v[i].flags & CLONE_NEWIPC) != 0)
+			return fetch_shm(k, k->joins[i], e);
+	return 0;
+}
+
 static int
 make_child(struct make *k, int *pidfd, struct err *e)
 {
-	uint64_t flags = (uint64_t)k->p->create & ~(uint64_t)CLONE_NEWCGROUP;
+	uint64_t flags = (uint64_t)k->p->create & ~(uint64_t)(CLONE_NEWCGROUP | k->made);
 	int cgroup = k->p->into_cgroup && k->n_cgroups > 0 ? k->cgroups[0] : -1;
 	pid_t pid;
 
@@ -137,13 +180,23 @@ make_child(struct make *k, int *pidfd, struct err *e)
 	return pid;
 }
 
+/* Made here, where it can be opened: the monitor may not look at a process that cannot be dumped. */
+static int
+make_net(struct make *k, int *ret_fd, struct err *e)
+{
+	if (unshare(CLONE_NEWNET) < 0 || (*ret_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) < 0)
+		return err_sys(e, errno, "make a network namespace");
+	k->made |= CLONE_NEWNET;
+	return 0;
+}
+
 /* Joins the cgroups itself (the child inherits them) and then the namespaces. Tells the monitor the pid. */
 static _Noreturn void
 intermediate(struct make *k)
 {
 	struct err e = ERR_INIT;
 	struct w_cloned told = { 0 };
-	int keep[64], pidfd = -1;
+	int keep[64], fds[2] = { -1, -1 };
 	size_t n = 0;
 
 	keep[n++] = k->rs;
@@ -167,10 +220,12 @@ intermediate(struct make *k)
 		err_sys(&e, errno, "dumpable");
 		goto fail;
 	}
-	if (enter(k, &e) < 0)
+	if (enter(k, &e) < 0 || share_shm(k, &e) < 0)
 		goto fail;
-	told.pid = make_child(k, &pidfd, &e);
-	if (told.pid < 0 || wire_send(k->ms, W_CLONED, &told, &pidfd, 1, &e) < 0)
+	if ((k->p->create & CLONE_NEWNET) != 0 && make_net(k, &fds[1], &e) < 0)
+		goto fail;
+	told.pid = make_child(k, &fds[0], &e);
+	if (told.pid < 0 || wire_send(k->ms, W_CLONED, &told, fds, fds[1] >= 0 ? 2 : 1, &e) < 0)
 		goto fail;
 	_exit(0);
 fail:
@@ -200,10 +255,12 @@ make_by_intermediate(struct monitor *m, struct make *k, struct err *e)
 		return err_set(e, why->code > ERR_NONE && why->code < ERR_CODE_COUNT ? (enum err_code)why->code : ERR_SYSTEM, "%s",
 		    why->text != NULL ? why->text : "");
 	}
-	if (r == 0 || w.kind != W_CLONED || w.nfds != 1)
+	if (r == 0 || w.kind != W_CLONED || w.nfds < 1)
 		return err_set(e, ERR_SYSTEM, "the container's process did not come up");
 	m->pid = (pid_t)((const struct w_cloned *)w.msg)->pid;
 	m->child_fd = fd_take(&w.fds[0]);
+	if (w.nfds == 2)
+		m->netns = fd_take(&w.fds[1]);
 	return 0;
 }
 
@@ -224,7 +281,7 @@ take_fds(struct make *k, const struct wire *w, struct err *e)
 int
 monitor_make(struct monitor *m, const struct wire *w, struct err *e)
 {
-	struct make k = { .p = w->msg, .rs = w->nfds > 0 ? w->fds[0] : -1, .ms = -1 };
+	struct make k = { .p = w->msg, .rs = w->nfds > 0 ? w->fds[0] : -1, .ms = -1, .shm = -1 };
 	own_fd stage_end = -1;
 	int pair[2], r;
 

@@ -417,24 +417,25 @@ prepare(struct monitor *m, struct err *e)
 {
 	own_wire w = WIRE_INIT;
 	struct w_cloned told = { 0 };
-	own_fd netns = -1;
 	int r = wire_recv(m->ctl.fd, false, &w, NULL, e);
 
 	if (r <= 0)
 		_exit(1);
 	if (w.kind != W_PREPARE || monitor_make(m, &w, e) < 0)
 		return w.kind != W_PREPARE ? err_set(e, ERR_PROTOCOL, "unexpected message") : -1;
-	if ((((const struct w_prepare *)w.msg)->create & CLONE_NEWNET) != 0) {
+	if ((((const struct w_prepare *)w.msg)->create & CLONE_NEWNET) != 0 && m->netns < 0) {
 		char path[64];
 
 		snprintf(path, sizeof path, "/proc/%d/ns/net", m->pid);
-		netns = open(path, O_RDONLY | O_CLOEXEC);
-		if (netns < 0)
+		m->netns = open(path, O_RDONLY | O_CLOEXEC);
+		if (m->netns < 0)
 			return err_sys(e, errno, "open the network namespace");
 	}
 	told.pid = m->pid;
-	if (wire_send(m->ctl.fd, W_CLONED, &told, (int[]){ m->child_fd, netns }, netns >= 0 ? 2 : 1, e) < 0)
+	if (wire_send(m->ctl.fd, W_CLONED, &told, (int[]){ m->child_fd, m->netns }, m->netns >= 0 ? 2 : 1, e) < 0)
 		return -1;
+	/* held here it would outlive the container's last process */
+	fd_close(&m->netns);
 	m->child.fd = m->child_fd;
 	if (fd_set_nonblock(m->ctl.fd, true) < 0 || fd_set_nonblock(m->ms.fd, true) < 0)
 		return err_sys(e, errno, "channels");
@@ -448,7 +449,7 @@ main(void)
 {
 	static struct monitor m = {
 		.ctl = { .fd = 3, .on_ready = on_ctl }, .listen = { .fd = -1, .on_ready = on_listen }, .ms = { .fd = -1, .on_ready = on_ms },
-		.child = { .fd = -1, .on_ready = on_child }, .child_fd = -1, .dir = -1, .userns = -1, .oom = -1, .procs = -1,
+		.child = { .fd = -1, .on_ready = on_child }, .child_fd = -1, .dir = -1, .userns = -1, .oom = -1, .procs = -1, .netns = -1,
 		.out = { .io = { .fd = -1 } }, .err = { .io = { .fd = -1 } }, .input = { .fd = -1 }, .log = { .fd = -1 },
 	};
 	struct err e = ERR_INIT;

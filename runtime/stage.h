@@ -24,7 +24,7 @@ struct stage {
 	/* made before any image is known */
 	int dir;                              /* a tmpfs of our own where the parts lie until they are in place */
 	int proc, sys, mqueue, mask, null_node;
-	int dev;
+	int dev, shm;                         /* shm: somebody else's /dev/shm */
 	bool has_cgroup;
 	/* the new root */
 	int root;

@@ -183,7 +183,7 @@ mount_shm(struct stage *s, struct err *e)
 	char size[32];
 	own_fd fs = -1;
 
-	if (s->w->no_shm || stage_has_mount(s, "/dev/shm"))
+	if (s->shm >= 0 || s->w->no_shm || stage_has_mount(s, "/dev/shm"))
 		return 0;
 	snprintf(size, sizeof size, "%lld", s->spec->shm_size > 0 ? (long long)s->spec->shm_size : 67108864LL);
 	fs = fs_make("tmpfs", (const char *const[]){ "mode", "1777", "size", size, NULL },

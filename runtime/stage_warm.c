@@ -233,13 +233,24 @@ make_cgroup(struct stage *s, struct err *e)
 	return 0;
 }
 
+/* One /dev/shm goes with one IPC namespace. */
+static int
+share_shm(struct stage *s, struct err *e)
+{
+	if (s->shm < 0 && !joins(s, CLONE_NEWIPC) && clone_host("/dev/shm", SAFE, &s->shm, e) < 0)
+		return -1;
+	if (s->shm >= 0 && fs_attach(s->shm, s->dev, "shm") < 0)
+		return err_sys(e, errno, "share /dev/shm");
+	return 0;
+}
+
 int
 stage_warm(struct stage *s, struct err *e)
 {
 	/* nothing that we mount reaches the host, nothing that the host mounts reaches us */
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(e, errno, "make the mounts private");
-	if (make_proc_sys(s, e) < 0 || make_dir(s, e) < 0 || make_dev(s, e) < 0 || make_cgroup(s, e) < 0)
+	if (make_proc_sys(s, e) < 0 || make_dir(s, e) < 0 || make_dev(s, e) < 0 || share_shm(s, e) < 0 || make_cgroup(s, e) < 0)
 		return -1;
 	s->mask = fs_make("tmpfs", (const char *const[]){ "size", "4k", "mode", "0755", NULL }, SAFE | MOUNT_ATTR_RDONLY);
 	return s->mask < 0 ? err_sys(e, errno, "mount an empty directory") : 0;

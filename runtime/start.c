@@ -79,6 +79,24 @@ parse_size(const char *text, int64_t *ret, struct err *e)
 	return 0;
 }
 
+/* Those that change what is written are refused until they do. */
+static int
+check_log_opt(const struct kv *o, struct err *e)
+{
+	static const char *const later[] = { "labels", "labels-regex", "env", "env-regex", "tag", "max-buffer-size" };
+
+	if (strcmp(o->key, "max-size") == 0 || strcmp(o->key, "max-file") == 0)
+		return 0;
+	if ((strcmp(o->key, "mode") == 0 && strcmp(o->value, "blocking") == 0) || (strcmp(o->key, "compress") == 0 && strcmp(o->value, "false") == 0))
+		return 0;
+	if (strcmp(o->key, "mode") == 0 || strcmp(o->key, "compress") == 0)
+		return err_set(e, ERR_UNSUPPORTED, "log opt '%s=%s' is not implemented by Bulwark yet", o->key, o->value);
+	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+		if (strcmp(o->key, later[i]) == 0)
+			return err_set(e, ERR_UNSUPPORTED, "log opt '%s' is not implemented by Bulwark yet", o->key);
+	return err_set(e, ERR_INVALID, "unknown log opt '%s' for json-file log driver", o->key);
+}
+
 static int
 plan_log(const struct log_config *log, struct w_start *s, struct err *e)
 {
@@ -91,15 +109,9 @@ plan_log(const struct log_config *log, struct w_start *s, struct err *e)
 	s->log_driver = (char *)(uintptr_t)type;
 	if (log == NULL)
 		return 0;
-	for (size_t i = 0; i < log->config.n; i++) {
-		static const char *const known[] = { "max-size", "max-file", "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size" };
-		bool ok = false;
-
-		for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-			ok = ok || strcmp(log->config.v[i].key, known[k]) == 0;
-		if (strcmp(type, "json-file") == 0 && !ok)
-			return err_set(e, ERR_INVALID, "unknown log opt '%s' for json-file log driver", log->config.v[i].key);
-	}
+	for (size_t i = 0; strcmp(type, "json-file") == 0 && i < log->config.n; i++)
+		if (check_log_opt(&log->config.v[i], e) < 0)
+			return -1;
 	text = kvs_get(&log->config, "max-file");
 	if (text != NULL && (!text_to_u64(text, 1000, &files) || files == 0))
 		return err_set(e, ERR_INVALID, "invalid max-file \"%s\"", text);

@@ -30,6 +30,9 @@ become_role(enum role role, const char *binary, uid_t uid, int ctl)
 	char *envp[] = { NULL };
 	int bin = open(binary, O_RDONLY | O_CLOEXEC), null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	/* with cgroup v2 a process is cloned into a group only from within the delegated tree */
+	if (role == ROLE_RUNTIME && rig.n_cgroups == 1 && fd_write_text(rig.cgroup_fds[0], "engine/cgroup.procs", "0") < 0)
+		_exit(94);
 	bin = fcntl(bin, F_DUPFD_CLOEXEC, 10);
 	if (bin < 0 || role_drop(role, uid, uid, &e) < 0) {
 		fprintf(stderr, "%s: %s\n", binary, e.text);
@@ -320,7 +323,7 @@ rig_up(void)
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		DIE("namespaces: %s", strerror(errno));
 	umask(022);
-	snprintf(rig.dir, sizeof rig.dir, "/tmp/bulwark-runtime-XXXXXX");
+	snprintf(rig.dir, sizeof rig.dir, "%s/bulwark-runtime-XXXXXX", getenv("TEST_DIR") != NULL ? getenv("TEST_DIR") : "/tmp");
 	if (mkdtemp(rig.dir) == NULL || chmod(rig.dir, 0711) < 0)
 		DIE("%s", rig.dir);
 	rig.loop = loop_new(&e);
@@ -410,7 +413,7 @@ rig_down(void)
 	}
 	if (left > 0)
 		DIE("%d cgroups are left over", left);
-	if (strncmp(rig.dir, "/tmp/bulwark-", 13) == 0 && fd_remove_tree(AT_FDCWD, rig.dir) < 0)
+	if (strstr(rig.dir, "/bulwark-runtime-") != NULL && fd_remove_tree(AT_FDCWD, rig.dir) < 0)
 		DIE("%s: %s", rig.dir, strerror(errno));
 }
 

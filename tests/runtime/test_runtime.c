@@ -629,6 +629,19 @@ namespaces_can_be_shared(void **state)
 	b.prepare.pid = (char *)(uintptr_t)"host";
 	assert_int_equal(run(&b), 4);
 	assert_true(atoi(out) > 10);
+	assert_int_equal(exec_in(a.id, (const char *const[]){ "touch", "/dev/shm/shared", NULL }, out, sizeof out, &e), 0);
+	box_shell(&b, "ls /dev/shm; readlink /proc/self/ns/ipc");
+	b.prepare.ipc = mode;
+	assert_int_equal(run(&b), 0);
+	has(out, "shared\n");
+	has(sh("ls /dev/shm; echo done"), "done\n");
+	box_shell(&b, "ls -d /dev/shm; hostname; mount | grep -c cgroup");
+	b.prepare.ipc = b.prepare.uts = b.prepare.cgroupns = (char *)(uintptr_t)"host";
+	assert_int_equal(run(&b), 0);
+	box_shell(&b, "mount | grep /dev/shm; echo none");
+	b.prepare.ipc = (char *)(uintptr_t)"none";
+	assert_int_equal(run(&b), 0);
+	assert_string_equal(out, "none\n");
 	assert_int_equal(send_signal(a.id, SIGKILL, &e), 0);
 	assert_int_equal(wait_exit(a.id, ""), 137);
 	box_delete(a.id);
@@ -859,7 +872,7 @@ a_runtime_killed_in_a_start_leaves_nothing(void **state)
 			assert_true(box_prepare(&b, &e) > 0);
 			assert_true(edge_send(rig.run, NO_run_start, &b.spec, NULL, 0, forget_answer, NULL, &e) > 0);
 		}
-		usleep((unsigned)i * 500);
+		usleep((unsigned)(i * i) * 100);
 		rig_kill_runtime();
 		rig_start_runtime();
 		assert_int_equal(edge_call(rig.run, NO_run_list, NULL, NULL, 0, &a, &r, NULL, 0, NULL, 5000, &e), 0);
