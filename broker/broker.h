@@ -13,7 +13,7 @@
 
 struct clients;
 struct events;
-struct host_facts { char kernel[128], os[256], os_version[64]; int64_t ncpu, memory; bool cgroup_two; };
+struct host_facts { char kernel[128], os[256], os_version[64], hostname[128], resolv_conf[16384]; int64_t ncpu, memory; bool cgroup_two; };
 
 struct broker {
 	struct comp *comp;

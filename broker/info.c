@@ -32,6 +32,21 @@ copy_value(const char *text, const char *key, char *out, size_t size)
 	}
 }
 
+/* The stub of a resolver on the host's loopback is of no use in other network namespaces; its own file names the servers. */
+static void
+read_resolv_conf(struct host_facts *f)
+{
+	const char *server;
+	char other[sizeof f->resolv_conf];
+
+	if (fd_read_text(AT_FDCWD, "/etc/resolv.conf", f->resolv_conf, sizeof f->resolv_conf) < 0)
+		f->resolv_conf[0] = '\0';
+	server = strstr(f->resolv_conf, "nameserver 127.0.0.53");
+	if (server != NULL && strstr(server + 1, "\nnameserver") == NULL &&
+	    fd_read_text(AT_FDCWD, "/run/systemd/resolve/resolv.conf", other, sizeof other) > 0)
+		memcpy(f->resolv_conf, other, sizeof other);
+}
+
 void
 facts_read(struct host_facts *f)
 {
@@ -43,6 +58,9 @@ facts_read(struct host_facts *f)
 	snprintf(f->os, sizeof f->os, "Linux");
 	if (uname(&u) == 0)
 		snprintf(f->kernel, sizeof f->kernel, "%s", u.release);
+	if (uname(&u) == 0)
+		snprintf(f->hostname, sizeof f->hostname, "%s", u.nodename);
+	read_resolv_conf(f);
 	if (sysinfo(&s) == 0)
 		f->memory = (int64_t)s.totalram * s.mem_unit;
 	f->ncpu = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;

@@ -53,6 +53,11 @@ broker_configure(struct broker *b, const struct engine_config *config, struct er
 		return err_memory(e);
 	if (rec_copy(&engine_config_type, config, &b->config_arena, copy, e) < 0)
 		return -1;
+	/* what the supervisor did not say is as it is on the host */
+	if (copy->resolv_conf == NULL)
+		copy->resolv_conf = b->facts.resolv_conf;
+	if (!text_set(copy->hostname))
+		copy->hostname = b->facts.hostname;
 	b->config = copy;
 	return 0;
 }

@@ -171,7 +171,7 @@ static bool
 advance(struct op *op)
 {
 	if (!op->undoing && op->err.code == ERR_NONE) {
-		crash_point(op->kind->name, op->at + 1, "after");
+		crash_point(op->kind->name, op->at, "after");
 		op->at++;
 		return op->at < op->kind->n;
 	}
@@ -206,7 +206,7 @@ walk(struct op *op)
 			op->err = e;
 			op->answered = true;
 		} else {
-			crash_point(op->kind->name, op->at + 1, "before");
+			crash_point(op->kind->name, op->at, "before");
 			step->act(op);
 		}
 		if (!op->answered) {

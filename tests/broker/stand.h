@@ -22,6 +22,8 @@ struct stand {
 	bool mute_prepare, mute_start, mute_rw, mute_volume, mute_endpoint;   /* no answer: the peer is about to die */
 	bool signal_ignored;         /* TERM does nothing */
 	bool port_taken;
+	struct call *muted[16];
+	size_t n_muted;
 	/* the last answer to the client */
 	bool done, more;
 	size_t n_more;
@@ -45,4 +47,5 @@ void stand_exit(struct stand *s, const char *id, int64_t code);   /* the contain
 void stand_image(struct stand *s, const char *tag);               /* one that is loaded */
 char *stand_create(struct stand *s, const char *name, struct host_config *h, char id[65]);
 struct stand_ctr *stand_ctr_of(struct stand *s, const char *id);
+void stand_put(struct index *x, const char *name);                /* something that the store has */
 size_t stand_rows(struct stand *s, enum db_table t);              /* rows of a table */

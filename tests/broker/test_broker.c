@@ -481,8 +481,8 @@ rubbish_in_the_store_goes_and_volumes_come_back(void **state)
 	struct api_filters none = { 0 };
 
 	stand_crash(s);
-	assert_int_equal(index_put(&s->rws, strdup("lost"), strdup("lost"), &s->err), 0);
-	assert_int_equal(index_put(&s->volumes, strdup("precious"), strdup("precious"), &s->err), 0);
+	stand_put(&s->rws, "lost");
+	stand_put(&s->volumes, "precious");
 	stand_start(s);
 	stand_run(s, 20);
 	assert_int_equal(s->rws.n, 0);
