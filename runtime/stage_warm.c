@@ -41,7 +41,7 @@ static int
 make_dir(struct stage *s, struct err *e)
 {
 	static const char *const places[] = { "/tmp", "/mnt", "/run", "/var" };
-	static const char *const parts[] = { "root", "dev", "rw", "cgroup", "empty" };
+	static const char *const parts[] = { "root", "dev", "rw", "cgroup", "empty", "mask" };
 	own_fd fs = fs_make("tmpfs", (const char *const[]){ "mode", "0700", "size", "1m", NULL }, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	bool done = false;
 
@@ -253,5 +253,8 @@ stage_warm(struct stage *s, struct err *e)
 	if (make_proc_sys(s, e) < 0 || make_dir(s, e) < 0 || make_dev(s, e) < 0 || share_shm(s, e) < 0 || make_cgroup(s, e) < 0)
 		return -1;
 	s->mask = fs_make("tmpfs", (const char *const[]){ "size", "4k", "mode", "0755", NULL }, SAFE | MOUNT_ATTR_RDONLY);
-	return s->mask < 0 ? err_sys(e, errno, "mount an empty directory") : 0;
+	/* attached, because before Linux 6.15 only an attached mount can be copied */
+	if (s->mask < 0 || fs_attach(s->mask, s->dir, "mask") < 0)
+		return err_sys(e, errno, "mount an empty directory");
+	return 0;
 }

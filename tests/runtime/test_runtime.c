@@ -846,6 +846,35 @@ a_paused_container_can_be_killed(void **state)
 	box_delete(b.id);
 }
 
+/* CVE-2016-9962, CVE-2019-5736: root of the container, allowed to trace, looks at everybody who enters. */
+static void
+who_enters_cannot_be_looked_at(void **state)
+{
+	struct box_spec b;
+	struct err e = ERR_INIT;
+	char program[] = BUILD_DIR "/tests/runtime/hostile", small[100];
+	int fd, entered = 0;
+
+	ROOT_ONLY();
+	box_init(&b, (const char *const[]){ "/hostile", NULL });
+	b.mounts[0] = (struct run_mount){ .kind = (char *)(uintptr_t)"bind", .source = program, .target = (char *)(uintptr_t)"/hostile", .read_only = true };
+	b.spec.mounts.v = b.mounts;
+	b.spec.mounts.n = 1;
+	b.process.caps |= INT64_C(1) << 19;
+	assert_true(box_prepare(&b, &e) > 0);
+	fd = box_attach(&b, false, true, &e);
+	assert_true(box_launch(&b, &e) > 0);
+	while (exec_in(b.id, (const char *const[]){ "true", NULL }, small, sizeof small, &e) == 0)
+		entered++;
+	read_frames(fd, out, sizeof out, NULL, 0);
+	close(fd);
+	assert_int_equal(wait_exit(b.id, ""), 0);
+	box_delete(b.id);
+	if (entered <= 20)
+		fail_msg("entered %d times, then: %s", entered, e.text);
+	assert_string_equal(out, "strangers seen: yes, got: 0\n");
+}
+
 static void
 forget_answer(void *ctx, struct answer *a)
 {
@@ -942,7 +971,7 @@ main(void)
 		cmocka_unit_test(a_killed_monitor_takes_its_container_along), cmocka_unit_test(a_prepared_sandbox_can_be_taken_back),
 		cmocka_unit_test(links_in_the_image_lead_nowhere), cmocka_unit_test(nothing_of_the_host_is_inside), cmocka_unit_test(devices_come_from_the_host),
 		cmocka_unit_test(sysctls_of_the_namespace_are_set), cmocka_unit_test(a_paused_container_can_be_killed),
-		cmocka_unit_test(a_runtime_killed_in_a_start_leaves_nothing),
+		cmocka_unit_test(a_runtime_killed_in_a_start_leaves_nothing), cmocka_unit_test(who_enters_cannot_be_looked_at),
 	};
 
 	return cmocka_run_group_tests_name("runtime", tests, setup, teardown);
