@@ -75,6 +75,7 @@ become_stage(struct make *k)
 {
 	/* static: its size has no place on a small stack; the copy after the clone is the child's own */
 	static struct stage s;
+	struct err e = ERR_INIT;
 	int keep[64];
 	size_t n = 0;
 
@@ -91,9 +92,20 @@ become_stage(struct make *k)
 	keep[n++] = s.oom_score;
 	for (size_t i = 0; i < k->n_cgroups; i++)
 		keep[n++] = k->cgroups[i];
+	for (size_t i = 0; i < k->n_joins; i++)
+		keep[n++] = k->joins[i];
 	(void)dup2(0, 2);   /* it was the engine's log */
 	keep_only(keep, n);
+	/* not before: from within it no process can be cloned into a group that lies inside (cgroup v2, nsdelegate) */
+	for (size_t i = 0; i < k->n_joins; i++) {
+		if ((k->p->joins.v[i].flags & CLONE_NEWCGROUP) != 0 && setns(k->joins[i], CLONE_NEWCGROUP) < 0)
+			goto fail;
+		close(k->joins[i]);
+	}
 	stage_main(&s, k->cgroups, k->n_cgroups);
+fail:
+	err_sys(&e, errno, "enter the control group namespace");
+	stage_fail(&s, &e);
 }
 
 /* Inherited by the clone, which could not open its own file. */
@@ -116,7 +128,7 @@ enter(struct make *k, struct err *e)
 		for (size_t i = 0; i < k->n_joins; i++) {
 			int flags = (int)k->p->joins.v[i].flags;
 
-			flags = round == 0 ? flags & CLONE_NEWUSER : flags & ~CLONE_NEWUSER;
+			flags = round == 0 ? flags & CLONE_NEWUSER : flags & ~(CLONE_NEWUSER | CLONE_NEWCGROUP);
 			if (flags != 0 && setns(k->joins[i], flags) < 0)
 				return err_sys(e, errno, "enter the namespaces of the container");
 		}
