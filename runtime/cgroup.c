@@ -401,29 +401,48 @@ cg_bury(struct runtime *rt, const char *parent, const char *name)
 	loop_timer_set(rt->loop, &rt->grave_timer, INT64_C(3000000));
 }
 
+static bool
+is_left_over(struct runtime *rt, const char *name)
+{
+	if (!text_starts(name, "pool-") && !text_starts(name, "gone-") && !(text_is_id(name) && box_find(rt, name) == NULL))
+		return false;
+	for (struct box *b = rt->boxes; b != NULL; b = b->next)
+		if (strcmp(b->cg_name, name) == 0 && b->state != BOX_EXITED)
+			return false;
+	return true;
+}
+
+/* Also in the parents that users asked for; they lie a few levels deep at most. */
+static void
+sweep_in(struct runtime *rt, const struct hierarchy *h, const char *parent, int depth)
+{
+	int fd = *parent == '\0' ? openat(h->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : fd_open_beneath(h->dir, parent, O_RDONLY | O_DIRECTORY, 0);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (d == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	while ((entry = readdir(d)) != NULL) {
+		char below[256];
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		if (is_left_over(rt, entry->d_name)) {
+			(void)cg_kill(rt, parent, entry->d_name, SIGKILL);
+			cg_bury(rt, parent, entry->d_name);
+		} else if (depth > 0 && !text_is_id(entry->d_name) && !text_starts(entry->d_name, "pool-") &&
+		    (size_t)snprintf(below, sizeof below, "%s%s%s", parent, *parent != '\0' ? "/" : "", entry->d_name) < sizeof below) {
+			sweep_in(rt, h, below, depth - 1);
+		}
+	}
+	closedir(d);
+}
+
 void
 cg_sweep(struct runtime *rt)
 {
-	for (size_t i = 0; i < rt->n_h; i++) {
-		int fd = openat(rt->h[i].dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-		struct dirent *entry;
-
-		if (d == NULL) {
-			fd_close(&fd);
-			continue;
-		}
-		while ((entry = readdir(d)) != NULL) {
-			bool ours = text_starts(entry->d_name, "pool-") || text_starts(entry->d_name, "gone-") || (text_is_id(entry->d_name) && box_find(rt, entry->d_name) == NULL);
-
-			for (struct box *b = rt->boxes; b != NULL; b = b->next)
-				if (strcmp(b->cg_name, entry->d_name) == 0 && b->state != BOX_EXITED)
-					ours = false;
-			if (ours) {
-				(void)cg_kill(rt, "", entry->d_name, SIGKILL);
-				cg_bury(rt, "", entry->d_name);
-			}
-		}
-		closedir(d);
-	}
+	for (size_t i = 0; i < rt->n_h; i++)
+		sweep_in(rt, &rt->h[i], "", 8);
 }

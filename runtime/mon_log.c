@@ -286,51 +286,50 @@ rotate(struct log *l)
 		tell(l, "r", reader);
 }
 
-/* Writes whole lines up to the size at which the file is rotated, like the Docker engine: before a line that would not fit. */
+/* How much goes into the present file: whole lines, at least one, however long. Rotates before a line that would not fit. */
+static size_t
+piece(struct log *l, const unsigned char *data, size_t n)
+{
+	const unsigned char *cut = NULL;
+	int64_t room = l->max_size - l->size;
+
+	if (l->max_size <= 0 || (int64_t)n <= room)
+		return n;
+	if (room > 0)
+		cut = memrchr(data, '\n', (size_t)room);
+	if (cut == NULL && l->size > 0) {
+		rotate(l);
+		room = l->max_size;
+		if ((int64_t)n <= room)
+			return n;
+		cut = memrchr(data, '\n', (size_t)room);
+	}
+	if (cut == NULL)
+		cut = memchr(data, '\n', n);
+	return cut != NULL ? (size_t)(cut - data) + 1 : n;
+}
+
 void
 log_flush(struct log *l)
 {
-	size_t at = 0;
+	const unsigned char *data = l->out.data, *end;
 
-	l->out.failed = false;
-	if (l->out.data == NULL)
+	if (data == NULL || l->out.used == 0)
 		return;
-	while (at < l->out.used) {
-		size_t n = l->out.used - at;
-		ssize_t w;
+	for (end = data + l->out.used; data < end;) {
+		ssize_t w = write(l->fd, data, piece(l, data, (size_t)(end - data)));
 
-		if (l->max_size > 0) {
-			int64_t room = l->max_size - l->size;
-
-			if (room <= 0 && l->size > 0) {
-				rotate(l);
-				room = l->max_size;
-			}
-			if ((int64_t)n > room) {
-				const unsigned char *start = l->out.data + at;
-				const unsigned char *cut = room > 0 ? memrchr(start, '\n', (size_t)room) : NULL;
-
-				/* at least one line, however long */
-				if (cut == NULL)
-					cut = memchr(start, '\n', n);
-				n = cut != NULL ? (size_t)(cut - start) + 1 : n;
-				if (l->size > 0 && (int64_t)n > room) {
-					rotate(l);
-					continue;
-				}
-			}
-		}
-		w = write(l->fd, l->out.data + at, n);
 		if (w < 0 && errno == EINTR)
 			continue;
 		if (w < 0)
 			break;   /* a full disk costs log lines, as with the Docker engine; the container goes on */
-		at += (size_t)w;
+		data += w;
 		l->size += w;
 	}
-	if (at > 0 && l->followers != NULL)
+	if (l->followers != NULL)
 		tell(l, "d", -1);
 	l->out.used = 0;
+	l->out.failed = false;
 }
 
 void
