@@ -75,13 +75,6 @@ untag(struct broker *b, struct img *i, const char *tag, struct arena *a, struct 
 	return 0;
 }
 
-static void
-on_dropped(void *ctx, struct answer *a)
-{
-	if (a->err != NULL)
-		log_err(LOG_WARN, a->err, "remove an image's files");
-}
-
 /* Takes record and memory away; the files follow when the transaction is through (drop_files). */
 static int
 delete_image(struct broker *b, struct img *i, struct arena *a, struct store_drop *drop, struct api_image_removed *out, struct err *e)
@@ -96,18 +89,20 @@ delete_image(struct broker *b, struct img *i, struct arena *a, struct store_drop
 	return img_forget(b, i, e);
 }
 
-static void
-drop_files(struct broker *b, struct store_drop *drop, struct arena *a)
+/* False if there is nothing to drop; else fn is called when it is done. What fails is found by the next comparison. */
+static bool
+drop_files(struct broker *b, struct store_drop *drop, struct arena *a, answer_fn fn, void *ctx)
 {
 	struct strs unused = { 0 };
 
 	if (drop->image_ids.n == 0)
-		return;
+		return false;
 	for (size_t i = 0; i < drop->layers.n; i++)
 		if (!layer_is_used(b, drop->layers.v[i], NULL) && !strs_has(&unused, drop->layers.v[i]) && !strs_add(&unused, a, drop->layers.v[i]))
-			return;
+			return false;
 	drop->layers = unused;
-	peer_send(b, PEER_STORE, NO_store_drop, drop, NULL, 0, PEER_AGAIN, on_dropped, NULL);
+	peer_send(b, PEER_STORE, NO_store_drop, drop, NULL, 0, PEER_AGAIN, fn, ctx);
+	return true;
 }
 
 static int
@@ -181,12 +176,20 @@ act(struct op *op)
 }
 
 static void
+on_dropped(void *ctx, struct answer *a)
+{
+	if (a->err != NULL)
+		log_err(LOG_WARN, a->err, "remove an image's files");
+	op_done(ctx);
+}
+
+static void
 drop(struct op *op)
 {
 	struct removal *s = op->state;
 
-	drop_files(op->b, &s->drop, &op->arena);
-	op_done(op);
+	if (!drop_files(op->b, &s->drop, &op->arena, on_dropped, op))
+		op_done(op);
 }
 
 static void
@@ -244,6 +247,18 @@ prune_one(struct broker *b, struct img *i, struct arena *a, struct store_drop *d
 	return 0;
 }
 
+struct prune { struct call *call; struct api_pruned out; struct store_drop drop; };
+
+static void
+on_pruned(void *ctx, struct answer *a)
+{
+	struct prune *p = ctx;
+
+	if (a->err != NULL)
+		log_err(LOG_WARN, a->err, "remove the files of pruned images");
+	call_reply(p->call, &p->out, NULL, 0);
+}
+
 int
 handle_image_prune(struct call *call, const void *msg, struct err *e)
 {
@@ -251,15 +266,17 @@ handle_image_prune(struct call *call, const void *msg, struct err *e)
 	static const struct kvs no_labels;
 	const struct api_filters *m = msg;
 	struct broker *b = client_broker(call);
-	struct api_pruned out = { 0 };
-	struct store_drop drop_list = { 0 };
+	struct prune *p = arena_alloc(&call->arena, sizeof *p);
 	int64_t until;
 	int dangling;
 	char number[24];
 
+	if (p == NULL)
+		return err_memory(e);
 	if (filters_check(&m->filters, known, e) < 0 || filter_until(&m->filters, &until, e) < 0 ||
 	    filter_bool(&m->filters, "dangling", &dangling, e) < 0)
 		return -1;
+	p->call = call;
 	for (size_t k = b->img_by_id.n; k > 0; k--) {
 		struct img *i = b->img_by_id.v[k - 1].value;
 
@@ -267,12 +284,12 @@ handle_image_prune(struct call *call, const void *msg, struct err *e)
 		    (until != 0 && i->rec.created >= until) ||
 		    !filter_labels(&m->filters, i->rec.config != NULL ? &i->rec.config->labels : &no_labels))
 			continue;
-		if (prune_one(b, i, &call->arena, &drop_list, &out, e) < 0)
+		if (prune_one(b, i, &call->arena, &p->drop, &p->out, e) < 0)
 			return -1;
 	}
-	drop_files(b, &drop_list, &call->arena);
-	snprintf(number, sizeof number, "%lld", (long long)out.reclaimed);
+	snprintf(number, sizeof number, "%lld", (long long)p->out.reclaimed);
 	event_emit(b, "image", "prune", "", (const char *const[]){ "reclaimed", number, NULL });
-	call_reply(call, &out, NULL, 0);
+	if (!drop_files(b, &p->drop, &call->arena, on_pruned, p))
+		call_reply(call, &p->out, NULL, 0);
 	return 0;
 }
