@@ -227,6 +227,63 @@ memory(int n)
 	free(b);
 }
 
+static struct box_spec *crowd_v;
+static int crowd_started, crowd_failed;
+
+static void
+on_crowd_started(void *ctx, struct answer *a)
+{
+	if (a->err != NULL) {
+		fprintf(stderr, "%s\n", a->err->text);
+		crowd_failed++;
+	} else {
+		crowd_started++;
+	}
+}
+
+static void
+on_crowd_prepared(void *ctx, struct answer *a)
+{
+	struct box_spec *b = ctx;
+	struct err e = ERR_INIT;
+
+	if (a->err != NULL || edge_send(rig.run, NO_run_start, &b->spec, NULL, 0, on_crowd_started, b, &e) < 0) {
+		fprintf(stderr, "%s\n", a->err != NULL ? a->err->text : e.text);
+		crowd_failed++;
+	}
+}
+
+/* All at once. */
+static void
+crowd(int n)
+{
+	struct err e = ERR_INIT;
+	int64_t t;
+	double started;
+
+	crowd_v = calloc((size_t)n, sizeof *crowd_v);
+	crowd_started = crowd_failed = 0;
+	for (int i = 0; i < n; i++) {
+		box_init(&crowd_v[i], (const char *const[]){ "true", NULL });
+		rig_make_rw(crowd_v[i].id);
+	}
+	t = now_mono_ns();
+	for (int i = 0; i < n; i++)
+		if (edge_send(rig.run, NO_run_prepare, &crowd_v[i].prepare, NULL, 0, on_crowd_prepared, &crowd_v[i], &e) < 0)
+			crowd_failed++;
+	for (int i = 0; i < 10000 && crowd_started + crowd_failed < n; i++) {
+		pump();
+		usleep(1000);
+	}
+	started = ms(t);
+	for (int i = 0; i < n; i++)
+		wait_exit(crowd_v[i].id, "");
+	printf("%d at once: all started after %.0f ms, all ended after %.0f ms, failed %d\n", n, started, ms(t), crowd_failed);
+	for (int i = 0; i < n; i++)
+		box_delete(crowd_v[i].id);
+	free(crowd_v);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -243,6 +300,8 @@ main(int argc, char **argv)
 	execs(n, 0);
 	execs(n, 20);
 	memory(30);
+	crowd(50);
+	crowd(50);
 streams:
 	stream("none", true, 256 << 20);
 	stream("json-file", false, 256 << 20);
