@@ -4,6 +4,7 @@
 #include "routes.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,8 @@ void
 clients_reap(void *worker)
 {
 	struct worker *w = worker;
+	bool any = w->dead != NULL;
+	int64_t now;
 
 	while (w->dead != NULL) {
 		struct client *c = w->dead;
@@ -101,6 +104,11 @@ clients_reap(void *worker)
 		buf_done(&c->in);
 		buf_done(&c->out);
 		free(c);
+	}
+	/* after a burst the memory goes back, at most once a second */
+	if (any && (now = now_mono_ns()) - w->trimmed > SECOND) {
+		w->trimmed = now;
+		(void)malloc_trim(0);
 	}
 }
 

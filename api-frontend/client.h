@@ -34,7 +34,7 @@ struct worker {
 	bool experimental;
 	char kernel[128];
 	char date[40];                 /* of the second below */
-	int64_t date_second;
+	int64_t date_second, trimmed;
 };
 
 enum body_kind {

@@ -8,6 +8,7 @@
 #include "comp.h"
 #include "log.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -64,6 +65,8 @@ worker_start(struct comp *c, const struct ctl_start *m, int *fds, size_t nfds, s
 	struct utsname u;
 
 	json_init();
+	/* glibc raises this bound by itself and would then keep the memory of each large answer */
+	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	w->loop = c->loop;
 	w->experimental = m->config->experimental;
 	if (uname(&u) == 0)

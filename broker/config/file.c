@@ -137,7 +137,7 @@ read_value(enum option_id id, const json_t *v, struct arena *a, struct strs *to,
 	case KIND_SIZE:
 		if (json_is_string(v))
 			return *json_string_value(v) == '\0' ? 0 : add(to, a, json_string_value(v), e);
-		/* fall through */
+		__attribute__((fallthrough));
 	case KIND_INT:
 		if (!json_is_integer(v))
 			return wrong_type(row->key, v, "int", e);

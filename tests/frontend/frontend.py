@@ -96,25 +96,26 @@ def parse(data):
     headers = {l.split(":", 1)[0].lower(): l.split(":", 1)[1].strip() for l in lines[1:] if ":" in l}
     status = int(lines[0].split(" ")[1]) if len(lines[0].split(" ")) > 1 else 0
     if headers.get("transfer-encoding") == "chunked":
-        out = b""
-        while body:
-            size, _, rest = body.partition(b"\r\n")
-            n = int(size, 16)
+        out, at = [], 0
+        while at < len(body):
+            end = body.index(b"\r\n", at)
+            n = int(body[at:end], 16)
             if n == 0:
                 break
-            out += rest[:n]
-            body = rest[n + 2:]
-        body = out
+            out.append(body[end + 2:end + 2 + n])
+            at = end + 2 + n + 2
+        body = b"".join(out)
     return status, headers, body
 
 
 def frames(body):
-    out = {1: b"", 2: b""}
-    while body:
-        n = int.from_bytes(body[4:8], "big")
-        out[body[0]] += body[8:8 + n]
-        body = body[8 + n:]
-    return out
+    out = {1: [], 2: []}
+    at = 0
+    while at < len(body):
+        n = int.from_bytes(body[at + 4:at + 8], "big")
+        out[body[at]].append(body[at + 8:at + 8 + n])
+        at += 8 + n
+    return {k: b"".join(v) for k, v in out.items()}
 
 
 def message(answer):
