@@ -187,7 +187,7 @@ make_cgroups(void)
 	char dev[256], where[256], type[64], options[512];
 	bool v1 = false;
 
-	snprintf(rig.cg, sizeof rig.cg, "bulwark-test-%d", getpid());
+	snprintf(rig.cg, sizeof rig.cg, "bulwark-runtest-%d", getpid());
 	while (f != NULL && fscanf(f, "%255s %255s %63s %511s %*d %*d", dev, where, type, options) == 4) {
 		char path[400], *name, *found = NULL, *save = NULL;
 		int fd;
