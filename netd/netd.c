@@ -294,6 +294,19 @@ parse_mac(const char *s, unsigned char mac[6])
 	return (mac[0] & 1) == 0;
 }
 
+/*
+ * Where bridged frames pass the IP hooks (br_netfilter), the forward chain keeps containers of a bridge apart, and isolating the ports would
+ * also cut a container off from the others' published ports: those are then rewritten and bridged, never routed. Where they do not,
+ * only the bridge itself can keep its ports apart.
+ */
+static bool
+bridged_frames_are_filtered(struct netd *n)
+{
+	char text[8];
+
+	return n->firewall && fd_read_text(n->sysctl, "bridge/bridge-nf-call-iptables", text, sizeof text) > 0 && text[0] == '1';
+}
+
 /* Is it a network namespace, and not the one that we are in ourselves? */
 static int
 check_netns(int fd, struct err *e)
@@ -329,7 +342,7 @@ on_endpoint_create(struct call *c, const void *msg, struct err *e)
 	if (publish(n, m, address, e) < 0)
 		return -1;
 	if (veth_make(&n->route, m->link, l.index, m->ifname, c->fds[0], mac, (uint32_t)m->mtu, e) < 0 ||
-	    (!b->icc && port_isolate(&n->route, m->link, e) < 0)) {
+	    (!b->icc && !bridged_frames_are_filtered(n) && port_isolate(&n->route, m->link, e) < 0)) {
 		drop_ports(n, m->link);
 		return -1;
 	}
