@@ -268,6 +268,20 @@ open_sockets(struct host *h, const struct engine_config *c, struct err *e)
 	return 0;
 }
 
+/* A process that was killed and waits to be reaped does not run. */
+static bool
+runs(pid_t pid)
+{
+	char path[64], text[512];
+	const char *state;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	if (fd_read_text(AT_FDCWD, path, text, sizeof text) <= 0)
+		return false;
+	state = strrchr(text, ')');
+	return state == NULL || state[1] != ' ' || (state[2] != 'Z' && state[2] != 'X');
+}
+
 static int
 check_pidfile(const char *path, struct err *e)
 {
@@ -277,7 +291,7 @@ check_pidfile(const char *path, struct err *e)
 	if (fd_read_text(AT_FDCWD, path, text, sizeof text) <= 0)
 		return 0;
 	text[strcspn(text, "\n")] = '\0';
-	if (text_to_u64(text, INT32_MAX, &pid) && pid > 0 && (pid_t)pid != getpid() && kill((pid_t)pid, 0) == 0)
+	if (text_to_u64(text, INT32_MAX, &pid) && pid > 0 && (pid_t)pid != getpid() && runs((pid_t)pid))
 		return err_set(e, ERR_CONFLICT, "failed to start daemon, ensure docker is not running or delete %s: process with PID %llu is still running", path,
 		    (unsigned long long)pid);
 	return 0;
