@@ -272,6 +272,9 @@ enter_empty_root(int dir, struct err *e)
 		return err_sys(e, errno, "user namespace for the empty root");
 	if (fchdir(dir) < 0 || chroot(".") < 0)
 		return err_sys(e, errno, "enter the empty root");
+	for (int c = 0; c < 64 && prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+			return err_sys(e, errno, "drop capability %d from the bounding set", c);
 	return set_caps(0, false, e);
 }
 
