@@ -210,6 +210,7 @@ add_endpoint(struct creation *c, struct err *e)
 			    "should be left empty");
 		n->mac_address = c->config.mac_address;
 	}
+	c->config.mac_address = n->mac_address;
 	if (text_set(n->mac_address) && !is_mac(n->mac_address))
 		return err_set(e, ERR_INVALID, "invalid MAC address: %.64s", n->mac_address);
 	if (text_set(n->mac_address) && text_same(mode, "host"))

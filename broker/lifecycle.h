@@ -9,6 +9,8 @@
 
 /* start.c. then (may be NULL) hears how it went. */
 int start_container(struct ctr *c, struct call *call, void (*then)(struct op *op, void *ctx), void *ctx, struct err *e);
+/* The second half of a restart: a crash in it does not leave the container stopped. */
+int start_stopped(struct ctr *c, struct call *call, void (*then)(struct op *op, void *ctx), void *ctx, struct err *e);
 /* The runtime died with a run_start and now says what became of it (NULL: it knows nothing). */
 void start_resolved(struct ctr *c, const struct run_state *state);
 /* spec.c: all that run_start needs, in the arena. */

@@ -12,7 +12,8 @@
 #include <errno.h>
 
 #define START_DATA_FIELDS(F, O, L) \
-	F(flag, restart, NULL, 1)
+	F(flag, restart, NULL, 1) \
+	F(flag, again,   NULL, 1)
 REC_DECLARE(start_data, START_DATA_FIELDS)
 #define REC_SELF struct start_data
 REC_DEFINE(start_data, START_DATA_FIELDS)
@@ -306,6 +307,12 @@ finish(struct op *op)
 		restart_later(c);
 		return;
 	}
+	if (op->recovered && d != NULL && d->again) {
+		/* the second half of a restart, which is to be finished */
+		if (start_container(c, NULL, NULL, NULL, &e) < 0)
+			log_err(LOG_ERROR, &e, "restart container %.12s", c->id);
+		return;
+	}
 	if (op->recovered && op->err.code == ERR_UNAVAILABLE) {
 		/* the client that asked is gone, too: the container is as it was before */
 		c->rec.state->exit_code = 0;
@@ -367,8 +374,8 @@ static const struct op_step steps[] = {
 const struct op_kind op_start = { .name = "start", .steps = steps, .n = sizeof steps / sizeof *steps, .flags = STEPS_JOURNAL | STEPS_ONCE,
 	.data_type = &start_data_type, .finish = finish, .resume = resume };
 
-int
-start_container(struct ctr *c, struct call *call, void (*then)(struct op *op, void *ctx), void *ctx, struct err *e)
+static int
+submit(struct ctr *c, bool again, struct call *call, void (*then)(struct op *op, void *ctx), void *ctx, struct err *e)
 {
 	struct op *op = op_new(c->b, &op_start, c, c->id, call, e);
 	struct start_data *d;
@@ -382,12 +389,26 @@ start_container(struct ctr *c, struct call *call, void (*then)(struct op *op, vo
 		err_memory(&op->err);
 	if (s != NULL)
 		s->netns = -1;
-	if (d != NULL)
+	if (d != NULL) {
 		d->restart = call == NULL && c->rec.state->restarting;
+		d->again = again;
+	}
 	op->then = then;
 	op->then_ctx = ctx;
 	op_submit(op);
 	return 0;
+}
+
+int
+start_container(struct ctr *c, struct call *call, void (*then)(struct op *op, void *ctx), void *ctx, struct err *e)
+{
+	return submit(c, false, call, then, ctx, e);
+}
+
+int
+start_stopped(struct ctr *c, struct call *call, void (*then)(struct op *op, void *ctx), void *ctx, struct err *e)
+{
+	return submit(c, true, call, then, ctx, e);
 }
 
 int

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define OPS_MAX 8192u
+#define OPS_OF_CLIENT_MAX 1024u
 
 #define JOURNAL_FIELDS(F, O, L) \
 	F(str,  kind,    NULL, 32) \
@@ -25,12 +26,23 @@ REC_DEFINE(journal, JOURNAL_FIELDS)
 
 static size_t n_ops;
 
+/* How many the same worker waits for. */
+static size_t
+ops_of(const struct broker *b, const struct call *call)
+{
+	size_t n = 0;
+
+	for (const struct op *op = b->ops; op != NULL; op = op->next)
+		n += op->call != NULL && op->call->ctx == call->ctx ? 1 : 0;
+	return n;
+}
+
 struct op *
 op_new(struct broker *b, const struct op_kind *kind, struct ctr *c, const char *object, struct call *call, struct err *e)
 {
 	struct op *op;
 
-	if (n_ops >= OPS_MAX) {
+	if (n_ops >= OPS_MAX || (call != NULL && n_ops >= OPS_OF_CLIENT_MAX && ops_of(b, call) >= OPS_OF_CLIENT_MAX)) {
 		err_set(e, ERR_LIMIT, "too many operations at once");
 		return NULL;
 	}
@@ -148,9 +160,10 @@ leave_queue(struct op *op)
 static void
 finish(struct op *op)
 {
-	erase_journal(op);
 	if (op->kind->finish != NULL)
 		op->kind->finish(op);
+	/* after finish: where one operation hands over to another, that one is in the journal before this one leaves it */
+	erase_journal(op);
 	if (op->call != NULL && op->err.code != ERR_NONE)
 		call_fail(op->call, &op->err);
 	else if (op->call != NULL)

@@ -198,7 +198,7 @@ finish_restart(struct op *op)
 	if (op->ctr == NULL || op->err.code != ERR_NONE)
 		return;
 	op->call = NULL;
-	if (start_container(op->ctr, call, on_restarted, NULL, &e) < 0 && call != NULL)
+	if (start_stopped(op->ctr, call, on_restarted, NULL, &e) < 0 && call != NULL)
 		call_fail(call, &e);
 }
 
@@ -316,32 +316,11 @@ on_signal_answer(void *ctx, struct answer *a)
 		call_ok(call);
 }
 
-int
-handle_container_kill(struct call *call, const void *msg, struct err *e)
+static int
+kill_and_wait(struct ctr *c, struct call *call, struct err *e)
 {
-	const struct api_kill *m = msg;
-	struct ctr *c = ctr_find(client_broker(call), m->ref, e);
-	int signal = c != NULL ? signal_of(text_set(m->signal) ? m->signal : "KILL", e) : -1, own;
-	struct run_signal wish;
-	struct kill *k;
+	struct kill *k = calloc(1, sizeof *k);
 
-	if (c == NULL || signal < 0)
-		return -1;
-	if (!ctr_running(c))
-		return err_set(e, ERR_CONFLICT, "cannot kill container: %s: container %s is not running", m->ref, c->id);
-	own = text_set(c->rec.config->stop_signal) ? text_to_signal(c->rec.config->stop_signal) : 0;
-	c->rec.stopped_by_user = true;
-	if (signal == SIGKILL || own == 0 || own == signal) {
-		c->no_restart = true;
-		thaw(c);
-	}
-	wish = (struct run_signal){ .id = c->id, .signal = signal };
-	if (signal != SIGKILL) {
-		emit_signal(c, signal);
-		peer_send(c->b, PEER_RUN, NO_run_signal, &wish, NULL, 0, PEER_AGAIN, on_signal_answer, call);
-		return 0;
-	}
-	k = calloc(1, sizeof *k);
 	if (k == NULL)
 		return err_memory(e);
 	*k = (struct kill){ .call = call, .c = c, .timer = { .on_time = on_kill_time } };
@@ -351,6 +330,41 @@ handle_container_kill(struct call *call, const void *msg, struct err *e)
 	}
 	loop_timer_set(c->b->loop, &k->timer, KILL_WAIT);
 	send_signal(c, SIGKILL);
+	return 0;
+}
+
+int
+handle_container_kill(struct call *call, const void *msg, struct err *e)
+{
+	const struct api_kill *m = msg;
+	struct ctr *c = ctr_find(client_broker(call), m->ref, e);
+	int signal = c != NULL ? signal_of(text_set(m->signal) ? m->signal : "KILL", e) : -1, own;
+	struct run_signal wish;
+
+	if (c == NULL || signal < 0)
+		return -1;
+	if (c->rec.state->restarting) {
+		/* between two lives there is no process to signal; it does not come up again */
+		restart_forget(c);
+		c->rec.stopped_by_user = true;
+		ctr_status(c, "exited");
+		ctr_save_soft(c);
+		call_ok(call);
+		return 0;
+	}
+	if (!ctr_running(c))
+		return err_set(e, ERR_CONFLICT, "cannot kill container: %s: container %s is not running", m->ref, c->id);
+	own = text_set(c->rec.config->stop_signal) ? text_to_signal(c->rec.config->stop_signal) : 0;
+	c->rec.stopped_by_user = true;
+	if (signal == SIGKILL || own == 0 || own == signal) {
+		c->no_restart = true;
+		thaw(c);
+	}
+	wish = (struct run_signal){ .id = c->id, .signal = signal };
+	if (signal == SIGKILL)
+		return kill_and_wait(c, call, e);
+	emit_signal(c, signal);
+	peer_send(c->b, PEER_RUN, NO_run_signal, &wish, NULL, 0, PEER_AGAIN, on_signal_answer, call);
 	return 0;
 }
 

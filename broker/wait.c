@@ -5,16 +5,22 @@
 
 #include <stdlib.h>
 
+#define WAITERS_MAX 4096
+
 int
 ctr_wait(struct ctr *c, enum wait_for what, void (*fn)(void *ctx, struct ctr *c, int64_t status, const char *error), void *ctx, struct err *e)
 {
-	struct waiter *w = calloc(1, sizeof *w), **p = &c->waiters;
+	struct waiter *w, **p = &c->waiters;
+	size_t n = 0;
 
+	for (; *p != NULL; p = &(*p)->next)
+		n++;
+	if (n >= WAITERS_MAX)
+		return err_set(e, ERR_LIMIT, "too many wait for container %.12s", c->id);
+	w = calloc(1, sizeof *w);
 	if (w == NULL)
 		return err_memory(e);
 	*w = (struct waiter){ .what = what, .fn = fn, .ctx = ctx };
-	while (*p != NULL)
-		p = &(*p)->next;
 	*p = w;
 	return 0;
 }

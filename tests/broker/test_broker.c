@@ -475,6 +475,46 @@ an_interrupted_remove_is_finished(void **state)
 }
 
 static void
+an_interrupted_restart_is_finished(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct api_stop m = { .ref = (char *)(uintptr_t)"web" };
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	s->mute_endpoint = true;
+	stand_send(s, NO_container_restart, &m);
+	stand_run(s, 30);
+	assert_string_equal(stand_ctr_of(s, id)->state, "prepared");
+	s->mute_endpoint = false;
+	stand_crash(s);
+	stand_start(s);
+	stand_run(s, 50);
+	assert_string_equal(inspect(s, "web")->state->status, "running");
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+}
+
+static void
+a_damaged_record_is_left_out_and_nothing_is_taken_for_rubbish(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct err e = ERR_INIT;
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_int_equal(db_begin(s->b.db, true, &e), 0);
+	assert_int_equal(db_put_blob(s->b.db, DB_CONTAINERS, id, "garbage", 7, &e), 0);
+	assert_int_equal(db_commit(s->b.db, &e), 0);
+	stand_crash(s);
+	stand_start(s);
+	stand_run(s, 20);
+	assert_int_equal(s->b.ctr_by_id.n, 0);
+	assert_int_equal(s->rws.n, 1);
+	assert_non_null(stand_create(s, "web", NULL, id));
+}
+
+static void
 rubbish_in_the_store_goes_and_volumes_come_back(void **state)
 {
 	struct stand *s = *state;
@@ -564,7 +604,8 @@ main(void)
 		T(an_interrupted_create_is_undone), T(an_interrupted_start_is_undone), T(a_start_that_succeeded_unheard_is_adopted),
 		T(the_runtime_dies_in_a_start_that_it_finishes), T(requests_wait_for_a_peer_that_comes_back),
 		T(an_exit_while_the_broker_was_dead_is_reported), T(what_runs_goes_on_over_a_crash),
-		T(a_reboot_ends_containers_and_policies_bring_them_back), T(an_interrupted_remove_is_finished),
+		T(a_reboot_ends_containers_and_policies_bring_them_back), T(an_interrupted_remove_is_finished), T(an_interrupted_restart_is_finished),
+		T(a_damaged_record_is_left_out_and_nothing_is_taken_for_rubbish),
 		T(rubbish_in_the_store_goes_and_volumes_come_back), T(an_exec_runs_and_its_code_is_kept), T(events_tell_a_life_in_order),
 		T(five_hundred_containers_are_listed_quickly),
 	};
