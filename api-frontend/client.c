@@ -90,13 +90,23 @@ client_hand_over(struct client *c)
 	client_kill(c);
 }
 
+static void
+on_trim(struct loop_timer *t)
+{
+	(void)t;
+	(void)malloc_trim(0);
+}
+
 void
 clients_reap(void *worker)
 {
 	struct worker *w = worker;
-	bool any = w->dead != NULL;
-	int64_t now;
 
+	/* after a burst the memory goes back, at most once a second */
+	if (w->dead != NULL && w->trim.loop == NULL) {
+		w->trim.on_time = on_trim;
+		loop_timer_set(w->loop, &w->trim, SECOND);
+	}
 	while (w->dead != NULL) {
 		struct client *c = w->dead;
 
@@ -104,11 +114,6 @@ clients_reap(void *worker)
 		buf_done(&c->in);
 		buf_done(&c->out);
 		free(c);
-	}
-	/* after a burst the memory goes back, at most once a second */
-	if (any && (now = now_mono_ns()) - w->trimmed > SECOND) {
-		w->trimmed = now;
-		(void)malloc_trim(0);
 	}
 }
 

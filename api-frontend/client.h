@@ -34,7 +34,8 @@ struct worker {
 	bool experimental;
 	char kernel[128];
 	char date[40];                 /* of the second below */
-	int64_t date_second, trimmed;
+	int64_t date_second;
+	struct loop_timer trim;
 };
 
 enum body_kind {
