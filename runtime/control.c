@@ -176,8 +176,8 @@ on_run_attach(struct call *c, const void *msg, struct err *e)
 
 	if (c->nfds != 1)
 		return err_set(e, ERR_PROTOCOL, "attach without a client");
-	if (m->logs)
-		return err_set(e, ERR_UNSUPPORTED, "attach with logs: the log is read with run_logs");
+	if (m->logs && b != NULL && b->state == BOX_EXITED && b->finished_at != 0)
+		return err_set(e, ERR_UNSUPPORTED, "the log of a container that ended is read with logs, not with attach");
 	if (b == NULL || b->state == BOX_EXITED) {
 		/* before the sandbox is there: it will be prepared under the same id */
 		if (!text_is_id(m->id))

@@ -113,6 +113,7 @@ client_drop(struct client *c)
 	if (c->in && !c->input_done && m->start.stdin_once && !m->start.tty)
 		close_input_when_written(m);
 	buf_done(&c->pending);
+	replay_free(c);
 	free(c);
 	count_blocked(m);
 }
@@ -132,7 +133,7 @@ send_some(int fd, const struct iovec *iov, int n)
 }
 
 /* Marks a dead client; it is dropped by the caller's sweep, never in the middle of a walk. */
-static void
+void
 client_send(struct client *c, int stream, const unsigned char *data, size_t n)
 {
 	while (n > 0 && !c->dead) {
@@ -168,6 +169,10 @@ sweep(struct monitor *m)
 {
 	for (struct client *c = m->clients, *next; c != NULL; c = next) {
 		next = c->next;
+		if (c->replay != NULL)
+			replay_pump(c);
+		if (c->only_log && c->pending.used == 0)
+			c->dead = true;
 		if (c->dead || (c->ended && c->input_done))
 			client_drop(c);
 		else
@@ -182,7 +187,7 @@ deliver(struct monitor *m, struct stream *s, const unsigned char *data, size_t n
 {
 	log_output(&m->log, s, data, n);
 	for (struct client *c = m->clients; c != NULL; c = c->next)
-		if (s->number == STREAM_OUT ? c->out : c->err)
+		if (c->replay == NULL && (s->number == STREAM_OUT ? c->out : c->err))
 			client_send(c, s->number, data, n);
 }
 
@@ -429,6 +434,10 @@ io_attach(struct monitor *m, const struct run_stream *s, int fd, struct err *e)
 	m->clients = c;
 	c->held = !m->started && *m->start.exec != '\0';
 	buf_put(&c->pending, s->head.p, s->head.n);
+	if (s->logs && replay_new(c, s->stream, e) < 0) {
+		client_drop(c);
+		return -1;
+	}
 	if (s->input.n > 0 && !take_input(c, s->input.p, s->input.n))
 		c->dead = true;
 	sweep(m);

@@ -282,6 +282,7 @@ rotate(struct log *l)
 	fd_close(&l->fd);
 	l->fd = fd_take(&fd);
 	l->size = 0;
+	replay_rotated(l->m);
 	if (l->followers != NULL && (reader = open_file(l, l->name, O_RDONLY)) >= 0)
 		tell(l, "r", reader);
 }
@@ -345,6 +346,7 @@ log_open(struct monitor *m, struct err *e)
 	struct stat st;
 
 	l->fd = -1;
+	l->m = m;
 	l->dir = m->dir;
 	l->out.max = 8 * OUT_MAX;
 	l->on = m->start.log_driver != NULL && strcmp(m->start.log_driver, "json-file") == 0 && *m->start.exec == '\0';
@@ -392,4 +394,15 @@ log_files(struct log *l, int *fds, size_t max)
 			fds[n++] = fd;
 	}
 	return n;
+}
+
+int
+log_current(struct log *l, int *ret_fd)
+{
+	int fd = l->on ? open_file(l, l->name, O_RDONLY) : -1;
+
+	if (fd < 0)
+		return -1;
+	*ret_fd = fd;
+	return 0;
 }

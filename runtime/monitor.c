@@ -115,7 +115,7 @@ static void
 end_clients(struct monitor *m)
 {
 	for (struct client *c = m->clients; c != NULL; c = c->next)
-		if (c->pending.used == 0 && !c->ended) {
+		if (c->pending.used == 0 && c->replay == NULL && !c->ended) {
 			(void)shutdown(c->io.fd, SHUT_WR);
 			c->ended = true;
 		}
@@ -159,8 +159,14 @@ on_child(struct loop_io *io, uint32_t events)
 	if (pid < 0 && errno == EINTR)
 		return;
 	loop_remove(&m->child);
-	if (!m->have_start)
-		_exit(1);   /* a sandbox that nobody used */
+	if (!m->have_start) {
+		struct err e = ERR_INIT;
+
+		/* a sandbox that nobody used, or an exec whose container ended right then */
+		err_set(&e, ERR_CONFLICT, "the container ended");
+		(void)wire_send_error(m->ctl.fd, &e);
+		_exit(1);
+	}
 	/* what it said last, before the end of its channel tells whether it was executed */
 	m->ms.on_ready(&m->ms, EPOLLIN);
 	if (!m->started) {
@@ -181,7 +187,7 @@ on_child(struct loop_io *io, uint32_t events)
 		fd_close(&f->fd);
 	m->log.followers = NULL;
 	for (struct client *c = m->clients; c != NULL; c = c->next)
-		waiting = waiting || c->pending.used > 0;
+		waiting = waiting || c->pending.used > 0 || c->replay != NULL;
 	linger.on_time = on_linger;
 	loop_timer_set(m->loop, &linger, INT64_C(1000000000) * (waiting ? 10 : 2));
 	if (m->ctl.fd >= 0)

@@ -26,6 +26,8 @@ struct client {
 	unsigned char keys[32];
 	size_t n_keys, matched;
 	bool input_done, dead, ended;
+	struct replay *replay;      /* still reads the log: gets no output of the process */
+	bool only_log;              /* goes when it has taken everything */
 	bool held;                  /* nothing may be written before the program was executed: an error would be the answer */
 };
 
@@ -48,6 +50,7 @@ struct follower {
 };
 
 struct log {
+	struct monitor *m;
 	bool on;
 	int dir, fd;
 	int64_t size, max_size;
@@ -93,6 +96,15 @@ void io_close(struct monitor *m);
 void monitor_detached(struct monitor *m);
 void monitor_clients_changed(struct monitor *m);
 
+/* Output for one client; a failure only marks it. */
+void client_send(struct client *c, int stream, const unsigned char *data, size_t n);
+
+/* mon_replay.c */
+int replay_new(struct client *c, bool live, struct err *e) must_check;
+void replay_free(struct client *c);
+void replay_pump(struct client *c);
+void replay_rotated(struct monitor *m);
+
 /* mon_log.c */
 int log_open(struct monitor *m, struct err *e) must_check;
 void log_output(struct log *l, struct stream *s, const unsigned char *data, size_t n);
@@ -102,5 +114,6 @@ void log_end(struct log *l, struct stream *s);
 int log_follow(struct log *l, int fd);
 /* Opens all files, oldest first; returns how many. */
 size_t log_files(struct log *l, int *fds, size_t max);
+int log_current(struct log *l, int *ret_fd) must_check;
 /* Memory that only traffic needs. */
 void log_relax(struct log *l);
