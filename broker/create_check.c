@@ -45,6 +45,9 @@ check_not_built(const struct host_config *h, struct err *e)
 		if (rules[i].set)
 			return not_built(e, rules[i].what);
 	for (size_t i = 0; i < h->devices.n; i++)
+		if (!text_set(h->devices.v[i].path_on_host) || h->devices.v[i].path_on_host[0] != '/')
+			return err_set(e, ERR_INVALID, "invalid device path: %.200s", text_or_empty(h->devices.v[i].path_on_host));
+	for (size_t i = 0; i < h->devices.n; i++)
 		if (text_set(h->devices.v[i].cgroup_permissions) && !text_same(h->devices.v[i].cgroup_permissions, "rwm"))
 			return not_built(e, "a device with permissions other than rwm");
 	return 0;

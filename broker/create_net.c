@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define EXPOSED_MAX 2048u
+
 const char *
 mode_container(const char *mode)
 {
@@ -59,6 +61,8 @@ parse_host_port(const char *text, unsigned *first, unsigned *last)
 static int
 check_bindings(struct creation *c, struct err *e)
 {
+	unsigned exposed = 0;
+
 	for (size_t i = 0; i < c->host.port_bindings.n; i++) {
 		const struct port_map *m = &c->host.port_bindings.v[i];
 		struct port_range r;
@@ -85,6 +89,9 @@ check_bindings(struct creation *c, struct err *e)
 
 		if (!parse_port(c->config.exposed_ports.v[i], &r))
 			return err_set(e, ERR_INVALID, "invalid port specification: \"%.100s\"", c->config.exposed_ports.v[i]);
+		exposed += r.last - r.first + 1;
+		if (exposed > EXPOSED_MAX)
+			return err_set(e, ERR_INVALID, "more than %u exposed ports", EXPOSED_MAX);
 	}
 	return 0;
 }

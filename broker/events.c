@@ -214,6 +214,18 @@ on_cancel(struct call *c)
 	end(c->cancel_ctx);
 }
 
+void
+events_sweep(struct broker *b)
+{
+	struct listener *next;
+
+	for (struct listener *l = b->events->listeners; l != NULL; l = next) {
+		next = l->next;
+		if (l->call->edge == NULL)
+			end(l);
+	}
+}
+
 /* The last answer is an empty event: that was all. */
 int
 events_listen(struct broker *b, struct call *call, const struct api_events *m, struct err *e)

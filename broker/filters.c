@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* Each pattern is compiled for each object that is looked at. */
+#define PATTERNS_MAX 32
+
 int
 filters_check(const struct filter_list *f, const char *const *known, struct err *e)
 {
@@ -15,6 +18,8 @@ filters_check(const struct filter_list *f, const char *const *known, struct err 
 			k++;
 		if (known[k] == NULL)
 			return err_set(e, ERR_INVALID, "invalid filter '%.200s'", f->v[i].key != NULL ? f->v[i].key : "");
+		if (strcmp(f->v[i].key, "name") == 0 && f->v[i].values.n > PATTERNS_MAX)
+			return err_set(e, ERR_INVALID, "more than %d values for filter 'name'", PATTERNS_MAX);
 	}
 	return 0;
 }
@@ -56,8 +61,10 @@ filter_pattern(const struct filter_list *f, const char *key, const char *text)
 		struct err e = ERR_INIT;
 		bool found = false;
 
-		/* a text that is no pattern is still a text */
-		if (pattern_search(x->values.v[i], text, &found, &e) < 0)
+		/* a text without anything special, or that is no pattern, is still a text */
+		if (strpbrk(x->values.v[i], ".[]()|*+?^$\\") == NULL)
+			found = strstr(text, x->values.v[i]) != NULL;
+		else if (pattern_search(x->values.v[i], text, &found, &e) < 0)
 			found = strstr(text, x->values.v[i]) != NULL;
 		if (found)
 			return true;

@@ -34,6 +34,7 @@ void restart_forget(struct ctr *c);
 int ctr_wait(struct ctr *c, enum wait_for what, void (*fn)(void *ctx, struct ctr *c, int64_t status, const char *error), void *ctx, struct err *e)
     must_check;
 void ctr_unwait(struct ctr *c, void *ctx);
+void waits_sweep(struct broker *b);      /* clients whose worker has died */
 /* Wakes those that wait for this; removed: all that are left. */
 void ctr_woke(struct ctr *c, bool exited, bool removed);
 

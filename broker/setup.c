@@ -4,6 +4,7 @@
 #include "events.h"
 #include "exec.h"
 #include "info.h"
+#include "lifecycle.h"
 #include "networks.h"
 #include "setup.h"
 #include "steps.h"
@@ -77,6 +78,8 @@ on_sweep(struct loop_timer *t)
 	struct broker *b = (struct broker *)(void *)((char *)t - offsetof(struct broker, sweep));
 
 	execs_sweep(b);
+	events_sweep(b);
+	waits_sweep(b);
 	loop_timer_set(b->loop, t, SWEEP);
 }
 

@@ -262,7 +262,7 @@ img_find(const struct broker *b, const char *ref, struct err *e)
 	if (!valid && hex == ref)
 		*e = bad;
 	else
-		err_set(e, ERR_NOT_FOUND, "No such image: %s", valid && hex == ref ? r.full : ref);
+		err_set(e, ERR_NOT_FOUND, "No such image: %s", valid && hex == ref ? r.full : text_or_empty(ref));
 	return NULL;
 }
 

@@ -91,6 +91,20 @@ on_cancel(struct call *call)
 	call_fail(call, &e);
 }
 
+void
+waits_sweep(struct broker *b)
+{
+	for (size_t i = 0; i < b->ctr_by_id.n; i++) {
+		struct waiter *next;
+
+		for (struct waiter *w = ((struct ctr *)b->ctr_by_id.v[i].value)->waiters; w != NULL; w = next) {
+			next = w->next;
+			if (w->fn == on_end && ((struct watch *)w->ctx)->call->edge == NULL)
+				on_cancel(((struct watch *)w->ctx)->call);
+		}
+	}
+}
+
 int
 handle_container_wait(struct call *call, const void *msg, struct err *e)
 {
