@@ -178,17 +178,32 @@ make_child(struct make *k, int *pidfd, struct err *e)
 {
 	uint64_t flags = (uint64_t)k->p->create & ~(uint64_t)(CLONE_NEWCGROUP | k->made);
 	int cgroup = k->p->into_cgroup && k->n_cgroups > 0 ? k->cgroups[0] : -1;
+	int gate[2] = { -1, -1 };
 	pid_t pid;
 
-	if (k->n_joins > 0)
+	/* the monitor must hear of its process before it hears from it: one that enters a container waits until we have
+	   told it and ended, which closes the gate's other side */
+	if (k->n_joins > 0) {
 		flags |= CLONE_PARENT;
+		if (pipe2(gate, O_CLOEXEC) < 0)
+			return err_sys(e, errno, "gate");
+	}
 	if (cgroup >= 0)
 		k->n_cgroups = 0;
 	pid = clone_into(flags, pidfd, cgroup);
 	if (pid < 0)
 		return err_sys(e, errno, "clone the container's process");
-	if (pid == 0)
+	if (pid == 0) {
+		char none;
+
+		if (gate[0] >= 0) {
+			close(gate[1]);
+			while (read(gate[0], &none, 1) < 0 && errno == EINTR)
+				;
+			close(gate[0]);
+		}
 		become_stage(k);
+	}
 	return pid;
 }
 
