@@ -69,7 +69,7 @@ find_hierarchies(struct host *h, FILE *mounts)
 			continue;
 		if (g->name[0] == '\0' || is_known(h, g->name))
 			continue;
-		g->fd = -1;
+		g->fd = g->engine = -1;
 		snprintf(g->root, sizeof g->root, "%s", place);
 		h->n_cgroups++;
 	}
@@ -162,6 +162,22 @@ hand_over(struct hierarchy *g, uid_t uid, gid_t gid, struct err *e)
 	return 0;
 }
 
+/*
+ * On v2 a process may only be cloned into a group by one that runs beneath the same delegated directory, and a directory whose
+ * controllers are handed on holds no process itself: so the runtime gets a leaf.
+ */
+static int
+make_leaf(struct hierarchy *g, uid_t uid, gid_t gid, struct err *e)
+{
+	own_fd leaf = fd_make_dir(g->fd, "engine", 0755);
+
+	if (leaf < 0 || (g->engine = openat(leaf, "cgroup.procs", O_WRONLY | O_CLOEXEC)) < 0)
+		return err_sys(e, errno, "create cgroup %s/engine", g->path);
+	if (fchown(leaf, uid, gid) < 0 || fchownat(leaf, "cgroup.procs", uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(e, errno, "delegate cgroup %s/engine", g->path);
+	return 0;
+}
+
 int
 host_cgroups_open(struct host *h, const struct engine_config *config, struct err *e)
 {
@@ -183,6 +199,8 @@ host_cgroups_open(struct host *h, const struct engine_config *config, struct err
 			return err_set(e, ERR_INVALID, "cgroup-parent is too long");
 		if (make_path(g, path, e) < 0 || hand_over(g, h->uids[ROLE_RUNTIME], h->gids[ROLE_RUNTIME], e) < 0)
 			return -1;
+		if (strcmp(g->name, "v2") == 0 && make_leaf(g, h->uids[ROLE_RUNTIME], h->gids[ROLE_RUNTIME], e) < 0)
+			return -1;
 	}
 	if (h->n_cgroups == 0)
 		return err_set(e, ERR_UNSUPPORTED, "no cgroup hierarchy is mounted");
@@ -193,6 +211,9 @@ void
 host_cgroups_close(struct host *h)
 {
 	for (size_t i = 0; i < h->n_cgroups; i++) {
+		fd_close(&h->cgroups[i].engine);
+		if (h->cgroups[i].fd >= 0)
+			(void)unlinkat(h->cgroups[i].fd, "engine", AT_REMOVEDIR);
 		fd_close(&h->cgroups[i].fd);
 		/* a group that still holds something stays: it is somebody's */
 		if (rmdir(h->cgroups[i].path) < 0 && errno != ENOENT)

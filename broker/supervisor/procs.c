@@ -114,6 +114,9 @@ child(struct supervisor *s, enum role role, char *const argv[], int binary, int 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
+	for (size_t i = 0; role == ROLE_RUNTIME && i < s->host.n_cgroups; i++)
+		if (s->host.cgroups[i].engine >= 0 && write(s->host.cgroups[i].engine, "0", 1) != 1)
+			log_msg(LOG_WARN, "the runtime cannot join its own cgroup: %s", strerror(errno));
 	if ((row->image_root && enter_image_namespace(sync, &e) < 0) ||
 	    (geteuid() == 0 && role_drop(role, row->image_root ? 0 : s->host.uids[role], row->image_root ? 0 : s->host.gids[role], &e) < 0)) {
 		log_err(LOG_FATAL, &e, "cannot become %s", row->name);

@@ -16,6 +16,7 @@ struct hierarchy {
 	char root[256];       /* where it is mounted */
 	char path[512];       /* the delegated directory */
 	int fd;
+	int engine;           /* v2: cgroup.procs of the leaf in which the runtime itself runs; else -1 */
 };
 
 /* What the host gives: opened once, before any role runs. */
