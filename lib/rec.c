@@ -322,7 +322,8 @@ rec_decode(const struct rec_type *t, struct reader *r, struct arena *a, void *ob
 int
 rec_decode_all(const struct rec_type *t, const void *data, size_t n, struct arena *a, void *obj, struct err *e)
 {
-	struct reader r = { .p = data, .end = (const unsigned char *)data + n };
+	/* an empty buffer has no memory */
+	struct reader r = { .p = data, .end = n > 0 ? (const unsigned char *)data + n : data };
 
 	if (rec_decode(t, &r, a, obj, e) < 0)
 		return -1;
