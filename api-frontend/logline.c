@@ -309,7 +309,7 @@ log_line_put_attrs(const struct log_line *l, struct buf *out)
 {
 	own_json *v = NULL;
 	struct err e = ERR_INIT;
-	const char *keys[64], *key;
+	const char *keys[64] = { NULL }, *key;
 	size_t n = 0;
 	json_t *each;
 
