@@ -296,9 +296,10 @@ clients_free(struct clients *c)
 	if (c == NULL)
 		return;
 	clients_stop_listening(c);
-	while (c->workers != NULL) {
-		edge_free(c->workers->edge);
-		forget_worker(c->workers);
+	for (struct worker *w = c->workers, *next; w != NULL; w = next) {
+		next = w->next;
+		edge_free(w->edge);
+		forget_worker(w);
 	}
 	free(c);
 }

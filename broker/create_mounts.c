@@ -138,7 +138,7 @@ static struct mount_point *
 mount_at(struct creation *c, const char *target)
 {
 	for (size_t i = 0; i < c->rec.mounts.n; i++)
-		if (strcmp(c->rec.mounts.v[i].destination, target) == 0)
+		if (target != NULL && strcmp(c->rec.mounts.v[i].destination, target) == 0)
 			return &c->rec.mounts.v[i];
 	return NULL;
 }
@@ -147,7 +147,7 @@ static bool
 tmpfs_at(struct creation *c, const char *target)
 {
 	for (size_t i = 0; i < c->host.tmpfs.n; i++)
-		if (strcmp(c->host.tmpfs.v[i].key, target) == 0)
+		if (target != NULL && strcmp(c->host.tmpfs.v[i].key, target) == 0)
 			return true;
 	return false;
 }
@@ -211,7 +211,7 @@ add_bind(struct creation *c, const char *text, size_t inherited, struct err *e)
 		return -1;
 	p->rw = !s.read_only;
 	p->no_copy = s.no_copy;
-	p->mode = arena_str(c->a, s.mode[0] != '\0' || !s.volume ? s.mode : s.source != NULL ? "z" : "");
+	p->mode = arena_str(c->a, (s.mode != NULL && s.mode[0] != '\0') || !s.volume ? s.mode : s.source != NULL ? "z" : "");
 	if (s.volume)
 		return use_volume(c, p, s.source, NULL, e);
 	p->type = arena_str(c->a, "bind");

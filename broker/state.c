@@ -87,8 +87,10 @@ ctr_forget(struct ctr *c)
 {
 	struct broker *b = c->b;
 
-	while (c->execs != NULL)
-		exec_forget(c->execs);
+	for (struct exec *x = c->execs, *next; x != NULL; x = next) {
+		next = x->next;
+		exec_forget(x);
+	}
 	for (struct ctr **p = &b->dirty; *p != NULL; p = &(*p)->next_dirty)
 		if (*p == c) {
 			*p = c->next_dirty;

@@ -446,6 +446,7 @@ ops_submit_recovered(struct broker *b)
 
 	/* each is marked when it is let go; those that wait behind another one of their container follow by themselves */
 	do {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): an operation that ended has left the list */
 		for (op = b->ops; op != NULL && (!op->recovered || op->running || op->let_go); op = op->next)
 			;
 		if (op != NULL) {

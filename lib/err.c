@@ -1,5 +1,9 @@
 #include "err.h"
 
+#undef err_set
+#undef err_sys
+#undef err_wrap
+
 #include <stdio.h>
 #include <string.h>
 

@@ -37,6 +37,15 @@ struct err {
 int err_set(struct err *e, enum err_code code, const char *fmt, ...) printf_like(3, 4);
 int err_sys(struct err *e, int sys, const char *fmt, ...) printf_like(3, 4);
 int err_wrap(struct err *e, const char *fmt, ...) printf_like(2, 3);
+/* That they return -1 is visible to whoever compiles or analyses the caller. */
+static inline int
+err_failed(void)
+{
+	return -1;
+}
+#define err_set(...) (err_set(__VA_ARGS__), err_failed())
+#define err_sys(...) (err_sys(__VA_ARGS__), err_failed())
+#define err_wrap(...) (err_wrap(__VA_ARGS__), err_failed())
 void err_clear(struct err *e);
 /* Short lower-case name of a class, for logs. */
 const char *err_name(enum err_code code);

@@ -191,7 +191,7 @@ read_pids(int dir, pid_t *pids, size_t max)
 
 	if (f == NULL)
 		return 0;
-	fd = -1;
+	(void)fd_take(&fd);   /* the stream owns it */
 	while (n < max && fscanf(f, "%d", &pid) == 1)
 		pids[n++] = pid;
 	fclose(f);
@@ -316,7 +316,7 @@ remove_dir(int parent, const char *name, int depth)
 		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			(void)remove_dir(fd, entry->d_name, depth - 1);
 	closedir(d);
-	fd = -1;
+	(void)fd_take(&fd);   /* the stream owns it */
 	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }
 

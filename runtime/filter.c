@@ -130,6 +130,7 @@ default_for(struct runtime *rt, uint64_t caps, int *ret_memfd, struct err *e)
 	for (p = rt->programs; p != NULL && p->caps != caps; p = p->next)
 		;
 	if (p == NULL) {
+		fd = -1;
 		if (compile_default(caps, &fd, e) < 0)
 			return -1;
 		p = calloc(1, sizeof *p);

@@ -26,7 +26,7 @@ have_namespaces(struct box *b, struct err *e)
 
 	if (b->userns[0] < 0 && b->init != NULL)
 		return err_set(e, ERR_SYSTEM, "the container's id mapping is not known");
-	if (b->userns[1] >= 0)
+	if (b->userns[1] >= 0 || b->init == NULL)
 		return 0;
 	snprintf(path, sizeof path, "/proc/%d/ns/user", b->init->pid);
 	b->userns[1] = open(path, O_RDONLY | O_CLOEXEC);

@@ -81,6 +81,7 @@ count_blocked(struct monitor *m)
 	int n = 0;
 
 	for (struct client *c = m->clients; c != NULL; c = c->next)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a client that was dropped has left the list */
 		if (c->pending.used > BLOCK_AT)
 			n++;
 	if ((n > 0) != (m->blocked > 0))
@@ -532,11 +533,13 @@ io_drain(struct monitor *m)
 void
 io_close(struct monitor *m)
 {
-	for (struct stream *s = &m->out; s != NULL; s = s == &m->out ? &m->err : NULL)
-		if (s->open) {
-			loop_remove(&s->io);
-			fd_close(&s->io.fd);
-			s->open = false;
+	struct stream *const streams[] = { &m->out, &m->err };
+
+	for (size_t i = 0; i < 2; i++)
+		if (streams[i]->open) {
+			loop_remove(&streams[i]->io);
+			fd_close(&streams[i]->io.fd);
+			streams[i]->open = false;
 		}
 	if (m->input.fd >= 0) {
 		loop_remove(&m->input);

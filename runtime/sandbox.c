@@ -296,7 +296,7 @@ make_sandbox(struct box *b, struct w_prepare *p, const int *join_fds, struct err
 	size_t n = 0, cgroups = 0;
 	int r;
 
-	for (; n < p->joins.n; n++)
+	for (; join_fds != NULL && n < p->joins.n; n++)
 		fds[n] = join_fds[n];
 	if (list_cgroups(rt, p, &a, e) < 0 || cg_make(rt, b->cg_parent, b->cg_name, e) < 0)
 		return -1;

@@ -383,7 +383,7 @@ add_dir(struct layer *l, const struct tar_entry *t, struct place *p, struct err 
 	bool was_whiteout = false;
 	own_fd fd = -1;
 
-	if (p->path[0] != '\0' && mkdirat(p->dir, p->base, 0700) < 0) {
+	if (p->path[0] != '\0' && p->base != NULL && mkdirat(p->dir, p->base, 0700) < 0) {
 		struct stat st;
 
 		if (errno != EEXIST || fstatat(p->dir, p->base, &st, AT_SYMLINK_NOFOLLOW) < 0)
