@@ -51,6 +51,9 @@ static const char *const sys_idmapper[] = { SYS_BASE, "openat", "openat2", "getd
 static const char *const sys_mounter[] = { SYS_BASE, "openat", "openat2", "open_tree", "mount_setattr", "statfs", "fstatfs", "statx",
 	"mkdirat", "getdents64", "readlinkat", "clone", "clone3", "unshare", "wait4", "waitid", "kill", "pause", "ioctl", "pipe2",
 	"setfsuid", "setfsgid", "capget", "prctl", "fchown", "fchmod", "move_mount", "chdir", "fchdir", NULL };
+/* A part of the mounter: it has trees in its hands and mounts them where there is nothing else */
+static const char *const sys_locker[] = { "read", "write", "close", "fstat", "newfstatat", "sendmsg", "recvmsg", "move_mount", "open_tree", "unshare", "clone",
+	"wait4", "brk", "mmap", "munmap", "rt_sigreturn", "restart_syscall", "exit", "exit_group", NULL };
 /* socket, bind, setsockopt: rtnetlink and nfnetlink; openat: sysctls beneath /proc/sys/net */
 static const char *const sys_netd[] = { SYS_BASE, "socket", "bind", "getsockname", "setsockopt", "connect", "listen", "openat", "openat2",
 	"ioctl", NULL };
@@ -109,6 +112,9 @@ const struct role_row role_table[ROLE_COUNT] = {
 	[ROLE_NETD] = { .name = "netd", .binary = "bulwark-netd", .user = "bulwark-net", .no_new_privs = true,
 		/* NET_BIND_SERVICE: a published port is held by a socket, so that a clash with the host's programs shows */
 		.caps = CAP(NET_ADMIN) | CAP(NET_BIND_SERVICE), .landlock = LANDLOCK_TREES, .syscalls = sys_netd, .nofile = 16384 },
+	/* no Landlock, whose domain forbids mounting: there is no file in its namespace */
+	[ROLE_LOCKER] = { .name = "locker", .binary = "bulwark-mounter", .user = "bulwark-mount", .no_new_privs = true,
+		.ns_caps = CAP(SYS_ADMIN), .landlock = LANDLOCK_NONE, .syscalls = sys_locker, .nofile = 1024 },
 };
 
 static int

@@ -6,6 +6,7 @@
  */
 #include "comp.h"
 #include "fd.h"
+#include "locker.h"
 #include "log.h"
 #include "msg/give.h"
 #include "text.h"
@@ -33,8 +34,8 @@
 struct object { dev_t dev; ino_t ino; };
 
 struct mounter {
-	struct edge *edge;
-	int store, volumes, root, proc;
+	struct edge *edge, *host_edge;   /* to the runtime; to the host-runtime */
+	int store, volumes, root, proc, locker;
 	char *allowed[ROOTS_MAX], *forbidden[ROOTS_MAX];   /* absolute paths; resolved anew each time: they may appear later */
 	size_t n_allowed, n_forbidden;
 	struct object userns;
@@ -391,8 +392,10 @@ map_ids(int tree, int ns, bool host, unsigned deep, struct err *e)
 	return errno == EINVAL || errno == EPERM ? 0 : err_sys(e, errno, "id-mapped mount");
 }
 
+/* plain: for a container in the host's user namespace. Host paths are then what they are, ids and all; the rest is mapped to its
+   first 65536 ids. */
 static int
-give(const struct mounter *m, const struct mount_wish *w, const int ns[2], int *ret_fd, struct err *e)
+give(const struct mounter *m, const struct mount_wish *w, const int ns[2], bool plain, int *ret_fd, struct err *e)
 {
 	bool host = w->kind != NULL && strcmp(w->kind, "host") == 0;
 	unsigned deep = host && !w->non_recursive ? AT_RECURSIVE : 0;
@@ -407,7 +410,7 @@ give(const struct mounter *m, const struct mount_wish *w, const int ns[2], int *
 	tree = open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | deep);
 	if (tree < 0)
 		return err_sys(e, errno, "mount of %s %s", w->kind, w->name);
-	if (map_ids(tree, host ? ns[1] : ns[0], host, deep, e) < 0)
+	if (!(host && plain) && map_ids(tree, host ? ns[1] : ns[0], host, deep, e) < 0)
 		return err_wrap(e, "%s %s", w->kind, w->name);
 	if (w->read_only || strcmp(w->kind, "layer") == 0)
 		attr.attr_set |= MOUNT_ATTR_RDONLY;
@@ -457,7 +460,37 @@ on_mount_give(struct call *c, const void *msg, struct err *e)
 		return -1;
 	}
 	for (n = 0; n < w->wishes.n; n++)
-		if (give(m, &w->wishes.v[n], c->fds, &fds[n], e) < 0) {
+		if (give(m, &w->wishes.v[n], c->fds, false, &fds[n], e) < 0) {
+			close_all(fds, n);
+			log_err(e->code == ERR_PROTOCOL ? LOG_ATTACK : LOG_WARN, e, "no mount given");
+			return -1;
+		}
+	/* all of them, not only what is read-only: the flags of the host's own mounts (nosuid, nodev) are to stay too */
+	if (locker_lock(m->locker, fds, n, e) < 0) {
+		close_all(fds, n);
+		log_err(LOG_ERROR, e, "no mount given");
+		if (e->code == ERR_UNAVAILABLE)
+			_exit(1);   /* both are started anew */
+		return -1;
+	}
+	call_reply(c, &(struct none){ 0 }, fds, n);
+	close_all(fds, n);
+	return 0;
+}
+
+/* The edge is the permission: only the host-runtime has it. Flags are not locked: who is root of the host's user namespace can mount. */
+static int
+on_host_mount_give(struct call *c, const void *msg, struct err *e)
+{
+	const struct mounter *m = c->ctx;
+	const struct mount_wishes *w = msg;
+	int fds[EDGE_FDS_MAX];
+	size_t n;
+
+	if (c->nfds != 1 || w->wishes.n > EDGE_FDS_MAX || check_namespace(m, c->fds[0], 0, e) < 0)
+		return err_set(e, ERR_PROTOCOL, "mount_give on this edge needs one user namespace");
+	for (n = 0; n < w->wishes.n; n++)
+		if (give(m, &w->wishes.v[n], c->fds, true, &fds[n], e) < 0) {
 			close_all(fds, n);
 			log_err(e->code == ERR_PROTOCOL ? LOG_ATTACK : LOG_WARN, e, "no mount given");
 			return -1;
@@ -476,26 +509,31 @@ on_edge_closed(void *ctx, struct edge *edge, const struct err *why)
 
 	if (m->edge == edge)
 		m->edge = NULL;
+	if (m->host_edge == edge)
+		m->host_edge = NULL;
 	edge_free(edge);
 }
 
 static int
 mounter_edge(struct comp *c, const char *name, int fd, struct err *e)
 {
-	static const edge_fn handlers[] = { [NO_mount_give] = on_mount_give };
+	static const edge_fn handlers[mount_edge_end] = { [NO_mount_give] = on_mount_give };
+	static const edge_fn host_handlers[mount_edge_end] = { [NO_mount_give] = on_host_mount_give };
 	struct mounter *m = c->ctx;
+	bool host = strcmp(name, "hostmount") == 0;
+	struct edge **slot = host ? &m->host_edge : &m->edge;
 	struct edge_conf conf = {
-		.table = &mount_edge, .side = EDGE_B, .handlers = handlers, .n_handlers = sizeof handlers / sizeof *handlers,
-		.ctx = m, .peer = "runtime", .on_closed = on_edge_closed,
+		.table = &mount_edge, .side = EDGE_B, .handlers = host ? host_handlers : handlers, .n_handlers = mount_edge_end,
+		.ctx = m, .peer = host ? "host-runtime" : "runtime", .on_closed = on_edge_closed,
 	};
 
-	if (strcmp(name, "mount") != 0) {
+	if (!host && strcmp(name, "mount") != 0) {
 		fd_close(&fd);
 		return err_set(e, ERR_PROTOCOL, "no edge %s here", name);
 	}
-	edge_free(m->edge);
-	m->edge = edge_new(c->loop, fd, &conf, e);
-	if (m->edge == NULL) {
+	edge_free(*slot);
+	*slot = edge_new(c->loop, fd, &conf, e);
+	if (*slot == NULL) {
 		fd_close(&fd);
 		return -1;
 	}
@@ -535,7 +573,7 @@ mounter_start(struct comp *c, const struct ctl_start *start, int *fds, size_t nf
 	if (m->proc < 0 || own < 0 || identify(own, &m->userns) < 0)
 		return err_sys(e, errno, "open /proc");
 	if (copy_roots(m->allowed, &m->n_allowed, &config->allowed_roots, e) < 0 ||
-	    copy_roots(m->forbidden, &m->n_forbidden, &config->forbidden_roots, e) < 0)
+	    copy_roots(m->forbidden, &m->n_forbidden, &config->forbidden_roots, e) < 0 || locker_start(&m->locker, e) < 0)
 		return -1;
 	umask(022);
 	/* to write the maps of namespace_as_owner */
@@ -546,8 +584,10 @@ mounter_start(struct comp *c, const struct ctl_start *start, int *fds, size_t nf
 int
 main(void)
 {
-	struct mounter m = { .store = -1, .volumes = -1, .root = -1, .proc = -1 };
+	struct mounter m = { .store = -1, .volumes = -1, .root = -1, .proc = -1, .locker = -1 };
 	struct comp c = { .role = ROLE_MOUNTER, .ctx = &m, .start = mounter_start, .edge = mounter_edge };
+	int r = comp_main(&c);
 
-	return comp_main(&c);
+	locker_end(&m.locker);
+	return r;
 }

@@ -14,6 +14,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -329,6 +331,137 @@ devices_and_sub_mounts_come_along(void **state)
 	assert_int_equal(umount(at("host/sub")), 0);
 }
 
+/* As root of the container, with the descriptor in hand. 0: all is as it must be; else what was not. */
+static int
+unlock(int fd, const char *name, bool read_only)
+{
+	struct mount_attr off = { .attr_clr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV }, on = { .attr_set = MOUNT_ATTR_NOEXEC };
+	own_fd clone = -1, file = -1;
+
+	if (setns(t.host_ns, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 || unshare(CLONE_NEWNS) < 0)
+		return 1;
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &off, sizeof off) == 0 || errno != EPERM)
+		return 2;
+	off.attr_clr = MOUNT_ATTR_NODEV;
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &off, sizeof off) == 0 || errno != EPERM)
+		return 3;
+	if (move_mount(fd, "", AT_FDCWD, "/mnt", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return 4;
+	clone = open_tree(AT_FDCWD, "/mnt", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	off.attr_clr = MOUNT_ATTR_RDONLY;
+	if (clone < 0 || mount_setattr(clone, "", AT_EMPTY_PATH, &off, sizeof off) != (read_only ? -1 : 0))
+		return 5;
+	if (mount(NULL, "/mnt", NULL, MS_REMOUNT | MS_BIND, NULL) == 0)
+		return 6;
+	file = openat(fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if ((file < 0) != read_only)
+		return 7;
+	/* and it can still be mounted and made stricter */
+	if (read_only && (mount("tmpfs", "/srv", "tmpfs", 0, NULL) < 0 || mkdir("/srv/u", 0755) < 0 || mkdir("/srv/w", 0755) < 0 ||
+	    mount("overlay", "/opt", "overlay", 0, "lowerdir=/mnt,upperdir=/srv/u,workdir=/srv/w,userxattr") < 0))
+		return 8;
+	return mount_setattr(fd, "", AT_EMPTY_PATH, &on, sizeof on) < 0 ? 9 : 0;
+}
+
+static void
+refuses_to_be_unlocked(struct mount_wish w, const char *name)
+{
+	struct err e = ERR_INIT;
+	own_fd fd = wish(w, &e);
+	int status = 0;
+	pid_t pid;
+
+	if (fd < 0)
+		print_message("%s\n", e.text);
+	assert_true(fd >= 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(unlock(fd, name, w.read_only));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void
+flags_cannot_be_cleared_by_who_is_given_the_mount(void **state)
+{
+	ROOT_ONLY();
+	refuses_to_be_unlocked((struct mount_wish){ .kind = "layer", .name = ID, .read_only = true }, "f33");
+	refuses_to_be_unlocked((struct mount_wish){ .kind = "volume", .name = "v1", .read_only = true }, "new");
+	refuses_to_be_unlocked((struct mount_wish){ .kind = "rw", .name = ID }, "new");
+}
+
+static void
+host_flags_cannot_be_cleared_by_who_is_given_the_mount(void **state)
+{
+	struct err e = ERR_INIT;
+	own_fd tree = -1;
+	int status = 0;
+	pid_t pid;
+
+	ROOT_ONLY();
+	make_dir("host/strict", 0755, 0);
+	assert_int_equal(mount("tmpfs", at("host/strict"), "tmpfs", MS_NOSUID | MS_NODEV, NULL), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		tree = wish((struct mount_wish){ .kind = "host", .name = at("host"), .read_only = i == 1 }, &e);
+		assert_true(tree >= 0);
+		pid = fork();
+		if (pid == 0) {
+			struct mount_attr off = { .attr_clr = i == 1 ? MOUNT_ATTR_RDONLY : MOUNT_ATTR_NOSUID };
+
+			if (setns(t.host_ns, CLONE_NEWUSER) < 0 || setresuid(0, 0, 0) < 0 || unshare(CLONE_NEWNS) < 0)
+				_exit(1);
+			/* the mount beneath it, and all of it */
+			if (mount_setattr(tree, "strict", 0, &off, sizeof off) == 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &off, sizeof off) == 0)
+				_exit(2);
+			_exit((mount_setattr(tree, "", AT_EMPTY_PATH, &off, sizeof off) == 0) != (i == 0));
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		fd_close(&tree);
+	}
+	assert_int_equal(umount(at("host/strict")), 0);
+}
+
+static int64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static void
+many_wishes_at_once_are_quick(void **state)
+{
+	struct mount_wish w[EDGE_FDS_MAX];
+	struct mount_wishes m = { .wishes = { 3, w } };
+	int fds[EDGE_FDS_MAX], ns[2] = { t.image_ns, t.host_ns };
+	int64_t spent;
+
+	ROOT_ONLY();
+	for (size_t i = 0; i < EDGE_FDS_MAX; i++)
+		w[i] = (struct mount_wish){ .kind = "layer", .name = ID };
+	for (unsigned round = 0; round < 2; round++) {
+		spent = 0;
+		for (unsigned i = 0; i < 20; i++) {
+			own_arena arena = ARENA_INIT;
+			struct err e = ERR_INIT;
+			size_t n = 0;
+			int64_t begin = now_ns();
+
+			assert_int_equal(edge_call(t.role.edge, NO_mount_give, &m, ns, 2, &arena, NULL, fds, EDGE_FDS_MAX, &n, 5000, &e), 0);
+			spent += now_ns() - begin;
+			assert_int_equal(n, m.wishes.n);
+			for (size_t k = 0; k < n; k++)
+				close(fds[k]);
+			usleep(3000);   /* as containers are started, not one right behind the other */
+		}
+		print_message("%zu mounts: %lld us\n", m.wishes.n, (long long)(spent / 20000));
+		m.wishes.n = EDGE_FDS_MAX;
+	}
+}
+
 static void
 namespace_must_be_a_child_of_the_hosts(void **state)
 {
@@ -357,6 +490,9 @@ main(void)
 		cmocka_unit_test(missing_host_directory_is_made_as_its_parent_s_owner),
 		cmocka_unit_test(floor_holds_against_every_way_in),
 		cmocka_unit_test(devices_and_sub_mounts_come_along),
+		cmocka_unit_test(flags_cannot_be_cleared_by_who_is_given_the_mount),
+		cmocka_unit_test(host_flags_cannot_be_cleared_by_who_is_given_the_mount),
+		cmocka_unit_test(many_wishes_at_once_are_quick),
 		cmocka_unit_test(namespace_must_be_a_child_of_the_hosts),
 	};
 
