@@ -21,7 +21,6 @@ int
 check_not_built(const struct host_config *h, struct err *e)
 {
 	const struct { bool set; const char *what; } rules[] = {
-		{ h->device_cgroup_rules.n > 0, "HostConfig.DeviceCgroupRules" },
 		{ h->device_requests.n > 0, "HostConfig.DeviceRequests" },
 		{ h->blkio_weight_device.n > 0, "HostConfig.BlkioWeightDevice" },
 		{ h->blkio_read_bps.n > 0, "HostConfig.BlkioDeviceReadBps" },
@@ -47,9 +46,48 @@ check_not_built(const struct host_config *h, struct err *e)
 	for (size_t i = 0; i < h->devices.n; i++)
 		if (!text_set(h->devices.v[i].path_on_host) || h->devices.v[i].path_on_host[0] != '/')
 			return err_set(e, ERR_INVALID, "invalid device path: %.200s", text_or_empty(h->devices.v[i].path_on_host));
-	for (size_t i = 0; i < h->devices.n; i++)
-		if (text_set(h->devices.v[i].cgroup_permissions) && !text_same(h->devices.v[i].cgroup_permissions, "rwm"))
-			return not_built(e, "a device with permissions other than rwm");
+	return 0;
+}
+
+static bool
+is_number_or_star(const char *s, size_t n)
+{
+	return n > 0 && n < 10 && (strspn(s, "0123456789") >= n || (n == 1 && *s == '*'));
+}
+
+/* "c 1:3 rwm" */
+static bool
+is_device_rule(const char *s)
+{
+	const char *colon = strchr(s, ':'), *space = colon != NULL ? strchr(colon, ' ') : NULL;
+	size_t n;
+
+	if (s[0] == '\0' || strchr("abc", s[0]) == NULL || s[1] != ' ' || space == NULL || colon < s + 2)
+		return false;
+	n = strspn(space + 1, "rwm");
+	return is_number_or_star(s + 2, (size_t)(colon - s - 2)) && is_number_or_star(colon + 1, (size_t)(space - colon - 1)) && n > 0 && n <= 3 &&
+	    space[1 + n] == '\0';
+}
+
+/* A user namespace of its own makes no node and cannot open one: there devices come only as the host's nodes, mounted. */
+static int
+check_devices(const struct host_config *h, struct err *e)
+{
+	bool host = text_same(h->userns_mode, "host");
+
+	for (size_t i = 0; i < h->devices.n; i++) {
+		const char *perms = text_or_empty(h->devices.v[i].cgroup_permissions);
+
+		if (strlen(perms) > 3 || perms[strspn(perms, "rwm")] != '\0')
+			return err_set(e, ERR_INVALID, "invalid device mode: %.100s", perms);
+		if (!host && *perms != '\0' && strcmp(perms, "rwm") != 0)
+			return err_set(e, ERR_UNSUPPORTED, "a device with permissions other than rwm needs a container without a user namespace (--userns=host)");
+	}
+	for (size_t i = 0; i < h->device_cgroup_rules.n; i++)
+		if (!is_device_rule(h->device_cgroup_rules.v[i]))
+			return err_set(e, ERR_INVALID, "invalid device cgroup rule format: '%.200s'", h->device_cgroup_rules.v[i]);
+	if (h->device_cgroup_rules.n > 0 && !host)
+		return err_set(e, ERR_INVALID, "device cgroup rules have no effect in a container with a user namespace: use --device, or --userns=host");
 	return 0;
 }
 
@@ -413,7 +451,7 @@ check_host_config(struct creation *c, struct err *e)
 
 	if (check_not_built(h, e) < 0 || check_limits(h, c->b->facts.ncpu, e) < 0 || check_restart(h, c->a, e) < 0 ||
 	    check_ulimits(h, c->engine, c->a, e) < 0 || caps_normalize(&h->cap_add, c->a, "CapAdd", e) < 0 ||
-	    caps_normalize(&h->cap_drop, c->a, "CapDrop", e) < 0 || check_security(h, c->engine, &security, e) < 0 || check_modes(c, e) < 0)
+	    caps_normalize(&h->cap_drop, c->a, "CapDrop", e) < 0 || check_security(h, c->engine, &security, e) < 0 || check_modes(c, e) < 0 || check_devices(h, e) < 0)
 		return -1;
 	if (h->log_config == NULL && (h->log_config = arena_alloc(c->a, sizeof *h->log_config)) == NULL)
 		return err_memory(e);

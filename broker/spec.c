@@ -173,7 +173,7 @@ spec_build(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 
 	*s = (struct run_spec){ .id = c->id, .layers = c->rec.layers, .readonly_rootfs = h->readonly_rootfs, .masked_paths = h->masked_paths,
 		.readonly_paths = h->readonly_paths, .sysctls = h->sysctls, .shm_size = h->shm_size, .privileged = h->privileged,
-		.init = h->init > 0, .devices = h->devices, .log = h->log_config };
+		.init = h->init > 0, .devices = h->devices, .log = h->log_config, .device_cgroup_rules = h->device_cgroup_rules };
 	s->process = arena_alloc(a, sizeof *s->process);
 	s->limits = arena_alloc(a, sizeof *s->limits);
 	if (s->process == NULL || s->limits == NULL)

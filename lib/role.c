@@ -93,10 +93,9 @@ const struct role_row role_table[ROLE_COUNT] = {
 	/* no Landlock: its domain may not look at the namespaces of processes outside of it, which is what this role is for */
 	[ROLE_IDMAPPER] = { .name = "idmapper", .binary = "bulwark-idmapper", .user = "bulwark-idmap", .no_new_privs = true,
 		.caps = CAP(SETUID) | CAP(SETGID), .landlock = LANDLOCK_NONE, .syscalls = sys_idmapper, .nofile = 256, .may_dump = true },
+	/* what its containers may be given (--privileged: all), and no filter, which they would inherit. It runs only once it was asked for */
 	[ROLE_HOST_RUNTIME] = { .name = "host-runtime", .binary = "bulwark-runtime", .landlock = LANDLOCK_NONE, .nofile = 16384,
-		.caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FSETID) | CAP(FOWNER) | CAP(MKNOD) | CAP(NET_RAW) | CAP(SETGID) | CAP(SETUID) |
-		    CAP(SETFCAP) | CAP(SETPCAP) | CAP(NET_BIND_SERVICE) | CAP(SYS_CHROOT) | CAP(KILL) | CAP(AUDIT_WRITE) |
-		    CAP(SYS_ADMIN) | CAP(NET_ADMIN) | CAP(DAC_READ_SEARCH) },
+		.caps = ROLE_CAPS_ALL, .unfiltered = true },
 	[ROLE_STORED] = { .name = "stored", .binary = "bulwark-stored", .image_root = true, .no_new_privs = true,
 		.ns_caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) | CAP(SETFCAP) | CAP(MKNOD) | CAP(SYS_CHROOT) |
 		    CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) | CAP(SYS_ADMIN) | CAP(KILL),
@@ -133,6 +132,12 @@ add_all(scmp_filter_ctx ctx, uint32_t action, const char *const *names, struct e
 	return 0;
 }
 
+#ifdef BULWARK_SANITIZED
+enum { FILTERED = 0 };   /* the sanitizers' own calls are not in the lists */
+#else
+enum { FILTERED = 1 };
+#endif
+
 static int
 load_filter(uint32_t otherwise, uint32_t action, const char *const *names, bool nnp, struct err *e)
 {
@@ -157,15 +162,9 @@ role_seccomp(enum role role, struct err *e)
 {
 	const struct role_row *row = &role_table[role];
 
-#ifdef BULWARK_SANITIZED
-	/* the sanitizers' own calls are not in the lists */
-	(void)row;
-	return 0;
-#else
-	if (row->syscalls == NULL)
+	if (!FILTERED || row->syscalls == NULL)
 		return 0;
 	return load_filter(SCMP_ACT_KILL_PROCESS, SCMP_ACT_ALLOW, row->syscalls, row->no_new_privs, e);
-#endif
 }
 
 #define LL_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
@@ -248,10 +247,8 @@ role_drop(enum role role, uid_t uid, gid_t gid, struct err *e)
 
 	if (set_limit(RLIMIT_NOFILE, row->nofile, e) < 0 || set_limit(RLIMIT_NPROC, row->nproc, e) < 0)
 		return -1;
-#ifndef BULWARK_SANITIZED
-	if (row->syscalls == NULL && load_filter(SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM), sys_denied, false, e) < 0)
+	if (FILTERED && row->syscalls == NULL && !row->unfiltered && load_filter(SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM), sys_denied, false, e) < 0)
 		return -1;
-#endif
 	if (setgroups(0, NULL) < 0)
 		return err_sys(e, errno, "drop groups");
 	for (int c = 0; c < 64 && prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
@@ -263,7 +260,8 @@ role_drop(enum role role, uid_t uid, gid_t gid, struct err *e)
 	/* with uid 0 of a user namespace an exec would give everything back */
 	if (row->ns_caps != 0 && prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0) < 0)
 		return err_sys(e, errno, "secure bits");
-	if (set_caps(keep, true, e) < 0)
+	/* (root that keeps all gets them by the exec, also those that the supervisor itself gave up) */
+	if (keep != ROLE_CAPS_ALL && set_caps(keep, true, e) < 0)
 		return -1;
 	if (row->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, errno, "no_new_privs");

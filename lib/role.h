@@ -38,7 +38,11 @@ struct role_row {
 	uint64_t nofile, nproc;      /* rlimits; 0: inherited. nproc counts the whole user */
 	bool may_dump;               /* stays dumpable (its owner must be able to open its maps) */
 	uint64_t landlock_leave;     /* kinds of access that its Landlock domain does not govern */
+	bool unfiltered;             /* not even the deny-list */
 };
+
+/* CAP_LAST_CAP and below: what a process gets that is to hold everything the kernel knows */
+#define ROLE_CAPS_ALL ((UINT64_C(1) << 41) - 1)
 
 extern const struct role_row role_table[ROLE_COUNT];
 

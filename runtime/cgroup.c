@@ -427,7 +427,7 @@ sweep_in(struct runtime *rt, const struct hierarchy *h, const char *parent, int 
 	while ((entry = readdir(d)) != NULL) {
 		char below[256];
 
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || (*parent == '\0' && !rt->host && strcmp(entry->d_name, HOST_GROUP) == 0))
 			continue;
 		if (is_left_over(rt, entry->d_name)) {
 			(void)cg_kill(rt, parent, entry->d_name, SIGKILL);

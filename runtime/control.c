@@ -280,7 +280,7 @@ on_run_delete(struct call *c, const void *msg, struct err *e)
 		box_free(b);
 	if (fd_remove_tree(rt->containers, m->id) < 0)
 		return err_sys(e, errno, "remove the directory of container %s", m->id);
-	(void)unlinkat(rt->sockets, m->id, 0);
+	socket_remove(rt, m->id);
 	call_ok(c);
 	return 0;
 }
@@ -307,22 +307,29 @@ fill_state(struct box *b, struct run_state *s, struct arena *a, struct err *e)
 }
 
 int
-on_run_list(struct call *c, const void *msg, struct err *e)
+list_states(struct runtime *rt, struct run_states *r, struct arena *a, struct err *e)
 {
-	struct runtime *rt = c->ctx;
-	own_arena a = ARENA_INIT;
-	struct run_states r = { .items = { .n = 0 } };
-
 	for (struct box *b = rt->boxes; b != NULL; b = b->next) {
 		struct run_state *s;
 
 		/* only clients wait there: no container yet */
 		if (b->state == BOX_EXITED && b->finished_at == 0)
 			continue;
-		s = list_add(&r.items, &a, sizeof *s);
-		if (s == NULL || fill_state(b, s, &a, e) < 0)
+		s = list_add(&r->items, a, sizeof *s);
+		if (s == NULL || fill_state(b, s, a, e) < 0)
 			return s == NULL ? err_set(e, ERR_NO_MEMORY, "list of containers") : -1;
 	}
+	return 0;
+}
+
+int
+on_run_list(struct call *c, const void *msg, struct err *e)
+{
+	own_arena a = ARENA_INIT;
+	struct run_states r = { .items = { .n = 0 } };
+
+	if (list_states(c->ctx, &r, &a, e) < 0)
+		return -1;
 	call_reply(c, &r, NULL, 0);
 	return 0;
 }

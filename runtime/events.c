@@ -65,7 +65,7 @@ forget_exec(struct mon *m)
 			*slot = m->next;
 			break;
 		}
-	(void)unlinkat(b->rt->sockets, m->exec, 0);
+	socket_remove(b->rt, m->exec);
 	mon_free(m);
 }
 

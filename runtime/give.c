@@ -24,6 +24,8 @@ have_namespaces(struct box *b, struct err *e)
 {
 	char path[64];
 
+	if (b->rt->host)
+		return 0;
 	if (b->userns[0] < 0 && b->init != NULL)
 		return err_set(e, ERR_SYSTEM, "the container's id mapping is not known");
 	if (b->userns[1] >= 0 || b->init == NULL)
@@ -37,6 +39,7 @@ static int
 flush(struct asking *k, struct err *e)
 {
 	own_arena a = ARENA_INIT;
+	bool host = k->b->rt->host;
 	size_t n = 0;
 
 	if (k->wishes.wishes.n == 0)
@@ -44,7 +47,7 @@ flush(struct asking *k, struct err *e)
 	if (k->max - k->n < k->wishes.wishes.n)
 		return err_set(e, ERR_LIMIT, "the container has too many mounts");
 	k->wishes.wishes.v = k->v;
-	if (edge_call(k->b->rt->mount, NO_mount_give, &k->wishes, k->b->userns, 2, &a, NULL, k->fds + k->n, k->max - k->n, &n, 20000, e) < 0)
+	if (edge_call(k->b->rt->mount, NO_mount_give, &k->wishes, host ? &k->b->rt->map_ns : k->b->userns, host ? 1 : 2, &a, NULL, k->fds + k->n, k->max - k->n, &n, 20000, e) < 0)
 		return -1;
 	k->n += n;
 	if (n != k->wishes.wishes.n)

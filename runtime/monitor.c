@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -377,7 +379,7 @@ on_listen(struct loop_io *io, uint32_t events)
 
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || who.uid != getuid()) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || who.uid != m->runtime) {
 		log_msg(LOG_ATTACK, "uid %u tried to reach the monitor of %.12s", who.uid, m->start.id);
 		close(fd);
 		return;
@@ -418,6 +420,26 @@ close_filter(int memfd, struct err *e)
 	return 0;
 }
 
+/* The monitor of a container without a user namespace began as root, to make it. From here on it is what every monitor is, but for
+   the capability by which its process dies with it, whatever user that is. */
+static int
+leave_root(const struct w_prepare *p, struct err *e)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct d[2] = { { .effective = 1u << CAP_KILL, .permitted = 1u << CAP_KILL }, { 0 } };
+	uid_t uid = (uid_t)p->monitor_uid;
+	gid_t gid = (gid_t)p->monitor_gid;
+
+	for (int c = 0; c < 64 && prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+		if (c != CAP_KILL && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+			return err_sys(e, errno, "drop capability %d", c);
+	if (uid == 0 || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		return err_sys(e, uid == 0 ? EINVAL : errno, "become the monitors' user");
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 || syscall(SYS_capset, &h, d) < 0)
+		return err_sys(e, errno, "drop capabilities");
+	return 0;
+}
+
 static int
 prepare(struct monitor *m, struct err *e)
 {
@@ -446,6 +468,9 @@ prepare(struct monitor *m, struct err *e)
 	if (fd_set_nonblock(m->ctl.fd, true) < 0 || fd_set_nonblock(m->ms.fd, true) < 0)
 		return err_sys(e, errno, "channels");
 	if (loop_add(m->loop, &m->ctl, EPOLLIN, e) < 0 || loop_add(m->loop, &m->child, EPOLLIN, e) < 0)
+		return -1;
+	m->runtime = getuid();
+	if (((const struct w_prepare *)w.msg)->host && leave_root(w.msg, e) < 0)
 		return -1;
 	return close_filter(w.fds[1], e);
 }

@@ -71,6 +71,7 @@ struct monitor {
 	struct w_start start;
 	bool have_start, started, failed, exited, go;
 	int64_t started_at;
+	uid_t runtime;              /* who may come back to it */
 	int dir, userns, oom, procs, netns;
 	struct stream out, err;     /* a terminal uses out only */
 	struct loop_io input;       /* to the process */

@@ -54,8 +54,10 @@ meet(struct runtime *rt, const char *name, struct box *b, struct mon **ret)
 		return 0;
 	}
 	m->pidfd = fd_take(&w.fds[0]);
-	if (*m->exec == '\0' && w.nfds == 2)
+	if (*m->exec == '\0' && w.nfds == 2) {
+		fd_close(&b->userns[0]);
 		b->userns[0] = fd_take(&w.fds[1]);
+	}
 	m->io.fd = fd_take(&fd);
 	if (loop_add(rt->loop, &m->io, EPOLLIN, &e) < 0) {
 		mon_free(m);
@@ -104,7 +106,7 @@ recover_exec(struct runtime *rt, struct box *b, int dir, const char *exec)
 	(void)unlinkat(dir, name, 0);
 	snprintf(name, sizeof name, "%s.state", exec);
 	(void)unlinkat(dir, name, 0);
-	(void)unlinkat(rt->sockets, exec, 0);
+	socket_remove(rt, exec);
 }
 
 static void
@@ -143,6 +145,8 @@ recover_box(struct runtime *rt, const char *id, struct err *e)
 	/* no state: only the log of earlier runs is there */
 	if (dir < 0 || state_read(dir, "state", &a, &s) != 1)
 		return 0;
+	if (s.host != rt->host)   /* the other one's */
+		return rt->host ? 0 : remote_add(rt, id, e);
 	b = box_new(rt, id, e);
 	if (b == NULL)
 		return -1;
@@ -183,15 +187,19 @@ sweep_sockets(struct runtime *rt)
 		return;
 	}
 	while ((entry = readdir(d)) != NULL) {
+		const char *name = entry->d_name;
 		bool used = false;
 
+		if (rt->host && !text_starts(name, SOCKET_OF_HOST))
+			continue;
+		name += rt->host ? strlen(SOCKET_OF_HOST) : 0;
 		for (struct box *b = rt->boxes; b != NULL && !used; b = b->next) {
-			used = b->state == BOX_RUNNING && strcmp(b->id, entry->d_name) == 0;
+			used = b->state == BOX_RUNNING && strcmp(b->id, name) == 0;
 			for (struct mon *m = b->execs; m != NULL; m = m->next)
-				used = used || strcmp(m->exec, entry->d_name) == 0;
+				used = used || strcmp(m->exec, name) == 0;
 		}
-		if (!used && text_is_id(entry->d_name))
-			(void)unlinkat(rt->sockets, entry->d_name, 0);
+		if (!used && text_is_id(name))
+			socket_remove(rt, name);
 	}
 	closedir(d);
 }
@@ -215,6 +223,7 @@ recover(struct runtime *rt, struct err *e)
 	if (r == 0) {
 		sweep_sockets(rt);
 		cg_sweep(rt);
+		route_want(rt);
 	}
 	return r;
 }

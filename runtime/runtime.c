@@ -88,9 +88,11 @@ runtime_start(struct comp *c, const struct ctl_start *m, int *fds, size_t nfds, 
 	/* monitors are not waited for: what they have to say is in their files */
 	signal(SIGCHLD, SIG_IGN);
 	umask(022);
-	if (take_fds(rt, m, fds, nfds, e) < 0 || cg_init(rt, e) < 0)
+	if (take_fds(rt, m, fds, nfds, e) < 0)
 		return -1;
 	if (seal_binary("bulwark-monitor", &rt->monitor_bin, e) < 0 || seal_binary("bulwark-init", &rt->init_bin, e) < 0)
+		return -1;
+	if ((rt->host && host_begin(rt, m, e) < 0) || cg_init(rt, e) < 0)
 		return -1;
 	if (filter_monitor(&rt->monitor_filter, e) < 0 || recover(rt, e) < 0)
 		return -1;
@@ -130,22 +132,21 @@ static int
 runtime_edge(struct comp *c, const char *name, int fd, struct err *e)
 {
 	static const edge_fn handlers[run_edge_end] = {
-		[NO_run_prepare] = on_run_prepare, [NO_run_start] = on_run_start, [NO_run_cancel] = on_run_cancel,
-		[NO_run_signal] = on_run_signal, [NO_run_freeze] = on_run_freeze, [NO_run_resize] = on_run_resize,
-		[NO_run_attach] = on_run_attach, [NO_run_exec] = on_run_exec, [NO_run_top] = on_run_top, [NO_run_logs] = on_run_logs,
-		[NO_run_delete] = on_run_delete, [NO_run_list] = on_run_list, [NO_run_update] = on_run_update,
+		[NO_run_prepare] = route, [NO_run_start] = route, [NO_run_cancel] = route, [NO_run_signal] = route, [NO_run_freeze] = route,
+		[NO_run_resize] = route, [NO_run_attach] = route, [NO_run_exec] = route, [NO_run_top] = route, [NO_run_logs] = route,
+		[NO_run_delete] = route, [NO_run_list] = route, [NO_run_update] = route,
 	};
 	struct runtime *rt = c->ctx;
 	int r;
 
 	if (strcmp(name, "run") == 0) {
 		r = open_edge(rt, &rt->run, (struct edge_conf){ .table = &run_edge, .side = EDGE_B, .handlers = handlers,
-		    .n_handlers = run_edge_end, .peer = "broker" }, fd, e);
+		    .n_handlers = run_edge_end, .peer = rt->host ? "runtime" : "broker" }, fd, e);
 		if (r == 0)
 			send_unheard(rt);
-	} else if (strcmp(name, "idmap") == 0) {
+	} else if (strcmp(name, "idmap") == 0 && !rt->host) {
 		r = open_edge(rt, &rt->idmap, (struct edge_conf){ .table = &idmap_edge, .side = EDGE_A, .peer = "idmapper" }, fd, e);
-	} else if (strcmp(name, "mount") == 0) {
+	} else if (strcmp(name, rt->host ? "hostmount" : "mount") == 0) {
 		r = open_edge(rt, &rt->mount, (struct edge_conf){ .table = &mount_edge, .side = EDGE_A, .peer = "mounter" }, fd, e);
 	} else {
 		fd_close(&fd);
@@ -163,6 +164,7 @@ runtime_stop(struct comp *c, struct call *call)
 	struct runtime *rt = c->ctx;
 
 	loop_timer_clear(&rt->pool_timer);
+	loop_timer_clear(&rt->ask_timer);
 	rt->pool_broken = true;
 	pool_drop(rt);
 	for (struct box *b = rt->boxes, *next; b != NULL; b = next) {
@@ -182,10 +184,12 @@ runtime_stop(struct comp *c, struct call *call)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
-	static struct runtime rt = { .containers = -1, .sockets = -1, .monitor_bin = -1, .init_bin = -1, .monitor_filter = -1 };
-	struct comp c = { .role = ROLE_RUNTIME, .ctx = &rt, .start = runtime_start, .edge = runtime_edge, .stop = runtime_stop };
+	static struct runtime rt = { .containers = -1, .sockets = -1, .monitor_bin = -1, .init_bin = -1, .monitor_filter = -1, .map_ns = -1 };
+
+	rt.host = argc > 1 && strcmp(argv[1], role_table[ROLE_HOST_RUNTIME].name) == 0;
+	struct comp c = { .role = rt.host ? ROLE_HOST_RUNTIME : ROLE_RUNTIME, .ctx = &rt, .start = runtime_start, .edge = runtime_edge, .stop = runtime_stop };
 
 	return comp_main(&c);
 }

@@ -102,6 +102,12 @@ struct program {                 /* a compiled system call filter */
 	int memfd;
 };
 
+/* A container of the host-runtime. */
+struct remote {
+	struct remote *next;
+	char id[65];
+};
+
 struct runtime {
 	struct comp *comp;
 	struct loop *loop;
@@ -122,7 +128,22 @@ struct runtime {
 	struct grave *graves;
 	struct unheard *unheard;
 	struct program *programs;
+	bool host;                   /* this is the host-runtime */
+	int map_ns;                  /* its map from the image id range to the host's ids */
+	uid_t run_uid;
+	gid_t run_gid;
+	/* the runtime's way to the host-runtime */
+	struct edge *to_host;
+	struct remote *remotes;
+	struct call *held;           /* until it is there, in order */
+	size_t n_held;
+	bool asking;
+	unsigned refused;
+	struct loop_timer ask_timer;
 };
+
+/* The group of the host-runtime in each hierarchy; the runtime leaves it alone. */
+#define HOST_GROUP "host-userns"
 
 /* sandbox.c */
 int mon_spawn(struct runtime *rt, struct box *box, const struct w_prepare *p, const int *fds, size_t nfds, struct mon **ret, struct err *e) must_check;
@@ -150,6 +171,9 @@ int on_run_start(struct call *c, const void *msg, struct err *e);
 int on_run_exec(struct call *c, const void *msg, struct err *e);
 /* <exec root>/run/NAME, at most 100 bytes */
 int socket_path(const struct runtime *rt, const char *name, void *sockaddr, struct err *e) must_check;
+void socket_remove(const struct runtime *rt, const char *name);
+/* before the names of the host-runtime's, so that each of both knows its own */
+#define SOCKET_OF_HOST "host-"
 
 /* give.c: the mounter's part of a start, in the order that stage expects */
 int give_mounts(struct box *b, const struct run_spec *spec, int *fds, size_t max, size_t *n, struct err *e) must_check;
@@ -163,9 +187,23 @@ int on_run_attach(struct call *c, const void *msg, struct err *e);
 int on_run_logs(struct call *c, const void *msg, struct err *e);
 int on_run_delete(struct call *c, const void *msg, struct err *e);
 int on_run_list(struct call *c, const void *msg, struct err *e);
+int list_states(struct runtime *rt, struct run_states *r, struct arena *a, struct err *e) must_check;
 int on_run_update(struct call *c, const void *msg, struct err *e);
 /* top.c */
 int on_run_top(struct call *c, const void *msg, struct err *e);
+
+/* route.c: of the runtime's requests those that are about a container of the host-runtime go there */
+int route(struct call *c, const void *msg, struct err *e);
+int remote_add(struct runtime *rt, const char *id, struct err *e) must_check;
+bool remote_has(const struct runtime *rt, const char *id);
+/* Asks for the host-runtime if it is wanted and not there. */
+void route_want(struct runtime *rt);
+
+/* host.c: the host-runtime's own beginning, at the place where the runtime's hierarchies are open */
+int host_begin(struct runtime *rt, const struct ctl_start *m, struct err *e) must_check;
+
+/* devices.c: what the container may open; nodes: descriptors of its devices */
+int cg_devices(struct box *b, const struct run_spec *spec, const int *nodes, struct err *e) must_check;
 
 /* recover.c */
 int recover(struct runtime *rt, struct err *e) must_check;

@@ -121,7 +121,8 @@ box_new(struct runtime *rt, const char *id, struct err *e)
 		return NULL;
 	}
 	b->rt = rt;
-	b->netns = b->userns[0] = b->userns[1] = -1;
+	b->netns = b->userns[1] = -1;
+	b->userns[0] = rt->host ? fcntl(rt->map_ns, F_DUPFD_CLOEXEC, 3) : -1;
 	if (*id != '\0') {
 		b->next = rt->boxes;
 		rt->boxes = b;
@@ -176,7 +177,7 @@ box_release(struct box *b)
 	b->has_cgroup = false;
 	b->paused = false;
 	if (*b->id != '\0')
-		(void)unlinkat(b->rt->sockets, b->id, 0);
+		socket_remove(b->rt, b->id);
 }
 
 void
@@ -304,6 +305,9 @@ make_sandbox(struct box *b, struct w_prepare *p, const int *join_fds, struct err
 	if (cg_join_fds(rt, b, fds + n, &cgroups, e) < 0)
 		return -1;
 	p->create = b->create;
+	p->host = rt->host;
+	p->monitor_uid = rt->run_uid;
+	p->monitor_gid = rt->run_gid;
 	p->into_cgroup = rt->v2;
 	p->host_cgroupns = b->host_cgroupns;
 	r = mon_spawn(rt, b, p, fds, n + cgroups, &b->init, e);
@@ -344,7 +348,7 @@ void
 pool_schedule(struct runtime *rt)
 {
 	rt->pool_timer.on_time = on_pool_time;
-	if (rt->pool_timer.loop == NULL && rt->n_pool < POOL_SIZE && rt->making == NULL && !rt->pool_broken)
+	if (!rt->host && rt->pool_timer.loop == NULL && rt->n_pool < POOL_SIZE && rt->making == NULL && !rt->pool_broken)
 		loop_timer_set(rt->loop, &rt->pool_timer, rt->n_pool == 0 ? 0 : INT64_C(5000000));
 }
 
@@ -393,7 +397,7 @@ plan(struct box *b, const struct run_prepare *m, struct w_prepare *p, struct w_j
 	struct box *first = NULL;
 
 	b->create = CLONE_NEWNS;
-	b->own = CLONE_NEWNS | CLONE_NEWUSER;
+	b->own = CLONE_NEWNS | (b->rt->host ? 0u : (unsigned)CLONE_NEWUSER);
 	b->no_shm = m->ipc != NULL && strcmp(m->ipc, "none") == 0;
 	b->host_cgroupns = m->cgroupns != NULL && strcmp(m->cgroupns, "host") == 0;
 	if (!b->host_cgroupns)
@@ -412,7 +416,7 @@ plan(struct box *b, const struct run_prepare *m, struct w_prepare *p, struct w_j
 		flags = from->own & spaces[i].flag;
 		if (first == NULL) {
 			first = from;
-			flags |= CLONE_NEWUSER;
+			flags |= b->own & CLONE_NEWUSER;
 			b->id_base = from->id_base;
 			for (int k = 0; k < 2; k++)
 				b->userns[k] = from->userns[k] >= 0 ? fcntl(from->userns[k], F_DUPFD_CLOEXEC, 3) : -1;
@@ -423,7 +427,7 @@ plan(struct box *b, const struct run_prepare *m, struct w_prepare *p, struct w_j
 		joins[p->joins.n++] = (struct w_join){ .flags = flags };
 	}
 	if (first == NULL)
-		b->create |= CLONE_NEWUSER;
+		b->create |= b->own & CLONE_NEWUSER;
 	return 0;
 }
 
@@ -444,7 +448,7 @@ take_from_pool(struct runtime *rt, const struct run_prepare *m)
 {
 	struct err e = ERR_INIT;
 
-	while (rt->pool != NULL && fits_pool(m)) {
+	while (!rt->host && rt->pool != NULL && fits_pool(m)) {
 		/* the oldest: it is the most likely to be finished */
 		struct box **slot = &rt->pool, *b;
 
@@ -474,8 +478,10 @@ check_prepare(struct runtime *rt, const struct run_prepare *m, struct waiter **r
 
 	if (!text_is_id(m->id))
 		return err_set(e, ERR_PROTOCOL, "malformed container id");
-	if (m->userns_host)
-		return err_set(e, ERR_UNSUPPORTED, "containers without a user namespace are not implemented by Bulwark yet");
+	if (m->userns_host != rt->host)
+		return err_set(e, ERR_PROTOCOL, "the sandbox of %s is not for this process to make", m->id);
+	if (!rt->host && m->cgroup_parent != NULL && text_starts(m->cgroup_parent + strspn(m->cgroup_parent, "/"), HOST_GROUP))
+		return err_set(e, ERR_INVALID, "invalid cgroup parent: %s", m->cgroup_parent);
 	if (m->cgroup_parent != NULL && (strlen(m->cgroup_parent) > 200 || strstr(m->cgroup_parent, "..") != NULL))
 		return err_set(e, ERR_INVALID, "invalid cgroup parent: %s", m->cgroup_parent);
 	if (old != NULL && (old->state == BOX_RUNNING || old->state == BOX_STARTING))

@@ -60,7 +60,7 @@ set_propagation(int mount, const char *name, struct err *e)
 				flags = AT_EMPTY_PATH | (rows[i].deep ? AT_RECURSIVE : 0);
 			}
 		if (a.propagation == 0)
-			return err_set(e, ERR_UNSUPPORTED, "mount propagation \"%s\" is not possible for a container with a user namespace", name);
+			return err_set(e, ERR_UNSUPPORTED, "mount propagation \"%s\" is not possible here", name);
 	}
 	if (mount_setattr(mount, "", flags, &a, sizeof a) < 0)
 		return err_sys(e, errno, "set mount propagation");
@@ -213,24 +213,114 @@ stage_mounts(struct stage *s, struct err *e)
 	return 0;
 }
 
+/* A node of its own, at a path that is resolved in the root. What is there already stays. */
+static int
+make_device(struct stage *s, const char *path, const struct stat *st, struct err *e)
+{
+	char copy[4097], *slash;
+	own_fd parent = -1;
+	mode_t mode = st->st_mode & (S_IFMT | 07777);
+
+	if (!text_copy(copy, sizeof copy, path) || *copy != '/' || (slash = strrchr(copy, '/'))[1] == '\0')
+		return err_set(e, ERR_INVALID, "invalid device path: %s", path);
+	*slash = '\0';
+	if (root_target(s, copy, true, false, &parent, e) < 0)
+		return -1;
+	if (mknodat(parent, slash + 1, mode, st->st_rdev) < 0)
+		return errno == EEXIST ? 0 : err_sys(e, errno, "make device node \"%s\"", path);
+	if (fchownat(parent, slash + 1, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(parent, slash + 1, mode & 07777, 0) < 0)
+		return err_sys(e, errno, "make device node \"%s\"", path);
+	return 0;
+}
+
+#define NODES_DEPTH 8
+
+static int copy_nodes(int from, int to, int depth, struct err *e);
+
+static int
+copy_node(int from, int to, const char *name, int depth, struct err *e)
+{
+	own_fd below = -1, made = -1;
+	struct stat st;
+
+	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;   /* it went */
+	if (S_ISDIR(st.st_mode)) {
+		below = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (below < 0 || depth == 0)
+			return 0;
+		made = fd_make_dir(to, name, 0755);
+		return made < 0 ? err_sys(e, errno, "make a directory in /dev") : copy_nodes(below, made, depth - 1, e);
+	}
+	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+		return 0;
+	if (mknodat(to, name, st.st_mode & (S_IFMT | 07777), st.st_rdev) < 0)
+		return errno == EEXIST ? 0 : err_sys(e, errno, "make device node %s", name);
+	if (fchownat(to, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(to, name, st.st_mode & 07777, 0) < 0)
+		return err_sys(e, errno, "make device node %s", name);
+	return 0;
+}
+
+/* --privileged: all nodes of the host's /dev, but for what every container has of its own. */
+static int
+copy_nodes(int from, int to, int depth, struct err *e)
+{
+	static const char *const own[] = { ".", "..", "pts", "shm", "fd", "mqueue", "console", "ptmx", ".lxc", ".lxd-mounts", ".udev" };
+	int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (dir == NULL) {
+		fd_close(&fd);
+		return err_sys(e, errno, "read the host's /dev");
+	}
+	while (r == 0 && (entry = readdir(dir)) != NULL) {
+		bool skip = false;
+
+		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+			skip = skip || strcmp(entry->d_name, own[i]) == 0;
+		if (!skip)
+			r = copy_node(from, to, entry->d_name, depth, e);
+	}
+	closedir(dir);
+	return r;
+}
+
+static int
+copy_host_dev(struct stage *s, struct err *e)
+{
+	/* until the root is changed this is the host's */
+	own_fd host = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (host < 0)
+		return err_sys(e, errno, "open the host's /dev");
+	return copy_nodes(host, s->dev, NODES_DEPTH, e);
+}
+
 int
 stage_devices(struct stage *s, struct err *e)
 {
+	if (s->spec->privileged && copy_host_dev(s, e) < 0)
+		return -1;
 	for (size_t i = 0; i < s->spec->devices.n; i++) {
 		const struct device_mapping *d = &s->spec->devices.v[i];
+		const char *perms = d->cgroup_permissions;
 		own_fd mount = -1;
 		struct stat st;
+		int r;
 
 		if (stage_take_fd(s, &mount, e) < 0)
 			return -1;
-		if (d->cgroup_permissions != NULL && strcmp(d->cgroup_permissions, "rwm") != 0 && *d->cgroup_permissions != '\0')
-			return err_set(e, ERR_UNSUPPORTED, "device permissions \"%s\" are not possible for a container with a user namespace",
-			    d->cgroup_permissions);
+		if (!s->prepare->host && perms != NULL && strcmp(perms, "rwm") != 0 && *perms != '\0')
+			return err_set(e, ERR_UNSUPPORTED, "device permissions \"%s\" are not possible for a container with a user namespace", perms);
 		if (fstat(mount, &st) < 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
 			return err_set(e, ERR_INVALID, "error gathering device information while adding custom device \"%s\": not a device node",
 			    d->path_on_host);
-		if (d->path_in_container == NULL || root_attach(s, mount, d->path_in_container, false, e) < 0)
-			return d->path_in_container == NULL ? err_set(e, ERR_PROTOCOL, "device without a path") : -1;
+		if (d->path_in_container == NULL)
+			return err_set(e, ERR_PROTOCOL, "device without a path");
+		r = s->prepare->host ? make_device(s, d->path_in_container, &st, e) : root_attach(s, mount, d->path_in_container, false, e);
+		if (r < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -193,6 +193,19 @@ mount_shm(struct stage *s, struct err *e)
 	return 0;
 }
 
+/* --privileged: what is mounted read-only for all others */
+static int
+open_system(struct stage *s, struct err *e)
+{
+	struct mount_attr rw = { .attr_clr = MOUNT_ATTR_RDONLY };
+
+	if (mount_setattr(s->sys, "", AT_EMPTY_PATH, &rw, sizeof rw) < 0)
+		return err_sys(e, errno, "make /sys writable");
+	if (s->has_cgroup && mount_setattr(s->dir, "cgroup", AT_RECURSIVE, &rw, sizeof rw) < 0)
+		return err_sys(e, errno, "make /sys/fs/cgroup writable");
+	return 0;
+}
+
 /* /proc, /dev and /sys must be plain directories of the image: a link there would put them, or what is written through
    them, somewhere else (CVE-2019-19921, CVE-2026-41579). */
 static int
@@ -200,6 +213,8 @@ mount_system(struct stage *s, struct err *e)
 {
 	own_fd dev = -1;
 
+	if (s->spec->privileged && open_system(s, e) < 0)
+		return -1;
 	if (mount_shm(s, e) < 0 || root_attach(s, s->proc, "/proc", true, e) < 0 || root_attach(s, s->sys, "/sys", true, e) < 0)
 		return -1;
 	if (root_target(s, "/dev", true, true, &dev, e) < 0)

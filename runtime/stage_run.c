@@ -338,13 +338,15 @@ restrict_self(struct stage *s, uint64_t caps, int seccomp, struct err *e)
 	return set_caps(caps, caps, e);
 }
 
+/* "all" is all that the kernel knows and (without a user namespace) the host has left to us. */
 static uint64_t
 known_caps(uint64_t caps)
 {
 	uint64_t all = 0;
 
 	for (unsigned c = 0; c < 64 && prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
-		all |= CAP_BIT(c);
+		if (prctl(PR_CAPBSET_READ, c, 0, 0, 0) == 1)
+			all |= CAP_BIT(c);
 	return caps & all;
 }
 

@@ -82,9 +82,22 @@ open_node(const char *name, unsigned major_, unsigned minor_, int *ret_fd, struc
 	return 0;
 }
 
+/* Nodes of its own where that is possible: whoever may change the mode of a node of the host's changes the host's. */
+static int
+make_own_nodes(struct stage *s, int dev, struct err *e)
+{
+	for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
+		if (mknodat(dev, nodes[i].name, S_IFCHR, makedev(nodes[i].major, nodes[i].minor)) < 0 || fchmodat(dev, nodes[i].name, 0666, 0) < 0)
+			return err_sys(e, errno, "make /dev/%s", nodes[i].name);
+	s->null_node = openat(dev, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return s->null_node < 0 ? err_sys(e, errno, "open /dev/null") : 0;
+}
+
 static int
 make_nodes(struct stage *s, int dev, struct err *e)
 {
+	if (s->prepare->host)
+		return make_own_nodes(s, dev, e);
 	for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
 		own_fd node = -1, file = -1;
 
@@ -155,13 +168,14 @@ joins(const struct stage *s, unsigned flag)
 static int
 make_proc_sys(struct stage *s, struct err *e)
 {
-	if (!joins(s, CLONE_NEWPID)) {
+	/* (without a user namespace the host's can be mounted anew) */
+	if (!s->prepare->host && !joins(s, CLONE_NEWPID)) {
 		if (clone_host("/proc", SAFE, &s->proc, e) < 0)
 			return -1;
 	} else if ((s->proc = fs_make("proc", NULL, SAFE)) < 0) {
 		return err_sys(e, errno, "mount /proc");
 	}
-	if (!joins(s, CLONE_NEWNET))
+	if (!s->prepare->host && !joins(s, CLONE_NEWNET))
 		return clone_host("/sys", SAFE | MOUNT_ATTR_RDONLY, &s->sys, e);
 	s->sys = fs_make("sysfs", NULL, SAFE | MOUNT_ATTR_RDONLY);
 	return s->sys < 0 ? err_sys(e, errno, "mount /sys") : 0;

@@ -26,9 +26,18 @@ socket_path(const struct runtime *rt, const char *name, void *sockaddr, struct e
 
 	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	/* through our descriptor: the exec root's path may be longer than an address holds */
-	if ((size_t)snprintf(a->sun_path, sizeof a->sun_path, "/proc/self/fd/%d/%s", rt->sockets, name) >= sizeof a->sun_path)
+	if ((size_t)snprintf(a->sun_path, sizeof a->sun_path, "/proc/self/fd/%d/%s%s", rt->sockets, rt->host ? SOCKET_OF_HOST : "", name) >= sizeof a->sun_path)
 		return err_set(e, ERR_INVALID, "socket name %s", name);
 	return 0;
+}
+
+void
+socket_remove(const struct runtime *rt, const char *name)
+{
+	char path[96];
+
+	snprintf(path, sizeof path, "%s%s", rt->host ? SOCKET_OF_HOST : "", name);
+	(void)unlinkat(rt->sockets, path, 0);
 }
 
 /* Where the monitor is found by a runtime that was started later. */
@@ -40,7 +49,7 @@ make_listener(struct runtime *rt, const char *name, int *ret_fd, struct err *e)
 
 	if (fd < 0 || socket_path(rt, name, &a, e) < 0)
 		return fd < 0 ? err_sys(e, errno, "socket") : -1;
-	(void)unlinkat(rt->sockets, name, 0);
+	socket_remove(rt, name);
 	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(fd, 4) < 0)
 		return err_sys(e, errno, "bind the monitor's socket");
 	*ret_fd = fd_take(&fd);
@@ -132,6 +141,7 @@ plan_start(const struct box *b, const struct run_process *p, const char *exec, s
 	s->id_base = b->id_base;
 	s->spaces = b->own;
 	s->pid = b->init->pid;
+	s->host = b->rt->host;
 }
 
 static int
@@ -223,6 +233,8 @@ collect(struct box *b, const struct run_spec *spec, struct w_spec *w, int *fds, 
 		return err_sys(e, errno, "init");
 	if (give_mounts(b, spec, fds, FDS_MAX, n, e) < 0)
 		return -1;
+	if (b->rt->host && cg_devices(b, spec, fds + *n - spec->devices.n, e) < 0)
+		return -1;
 	w->nfds = (int64_t)*n;
 	return 0;
 }
@@ -264,8 +276,8 @@ on_run_start(struct call *c, const void *msg, struct err *e)
 		return err_set(e, ERR_CONFLICT, "container %s was not prepared", spec->id != NULL ? spec->id : "");
 	if (spec->process == NULL)
 		return err_set(e, ERR_PROTOCOL, "no process");
-	if (spec->privileged) {
-		err_set(e, ERR_UNSUPPORTED, "containers without a user namespace are not implemented by Bulwark yet");
+	if (!rt->host && (spec->privileged || spec->device_cgroup_rules.n > 0)) {
+		err_set(e, ERR_PROTOCOL, "a container with a user namespace cannot have that");
 		box_free(b);
 		return -1;
 	}
@@ -328,7 +340,7 @@ static int
 exec_spawn(struct box *b, const struct run_exec *x, struct mon **ret, struct err *e)
 {
 	struct w_join join = { .flags = b->own & ~(unsigned)(b->host_cgroupns ? CLONE_NEWCGROUP : 0) };
-	struct w_prepare p = { .joins = { .n = 1, .v = &join }, .exec = true, .into_cgroup = b->rt->v2, .oom_score_adj = x->process->oom_score_adj };
+	struct w_prepare p = { .host = b->rt->host, .monitor_uid = b->rt->run_uid, .monitor_gid = b->rt->run_gid, .joins = { .n = 1, .v = &join }, .exec = true, .into_cgroup = b->rt->v2, .oom_score_adj = x->process->oom_score_adj };
 	int fds[64], r;
 	size_t n = 0;
 
@@ -366,7 +378,7 @@ on_run_exec(struct call *c, const void *msg, struct err *e)
 	b->execs = m;
 	if (exec_start(m, x, client, e) < 0) {
 		b->execs = m->next;
-		(void)unlinkat(rt->sockets, m->exec, 0);
+		socket_remove(rt, m->exec);
 		mon_free(m);
 		return -1;
 	}

@@ -26,6 +26,8 @@ boot_time_ns(void)
 static int64_t
 own_id(const struct box *b, unsigned long id)
 {
+	if (b->rt->host)
+		return (int64_t)id;
 	return id >= b->id_base && id - b->id_base < ID_RANGE_SIZE ? (int64_t)(id - b->id_base) : 65534;
 }
 

@@ -33,7 +33,7 @@ REC_DECLARE(w_join, W_JOIN_FIELDS)
 
 /* fds: [0] stage's end of its channel to the runtime, [1] the monitor's system call filter, a pidfd for each of joins, then
    what a process writes itself into to join its cgroups, or (into_cgroup) the cgroup v2 directory.
-   create: CLONE_NEW* flags. exec: enter a container instead of making one. cgroups: names of the hierarchies to show inside. */
+   host: no user namespace; the monitor becomes monitor_uid once it has its process. create: CLONE_NEW* flags. exec: enter a container instead of making one. cgroups: names of the hierarchies to show inside. */
 #define W_PREPARE_FIELDS(F, O, L) \
 	F(num,  create,      NULL, UINT32_MAX) \
 	L(w_join, joins,     NULL, 8) \
@@ -41,7 +41,10 @@ REC_DECLARE(w_join, W_JOIN_FIELDS)
 	F(flag, exec,        NULL, 1) \
 	F(flag, host_cgroupns, NULL, 1) \
 	F(num,  oom_score_adj, NULL, 1000) \
-	F(strs, cgroups,     NULL, 32)
+	F(strs, cgroups,     NULL, 32) \
+	F(flag, host,        NULL, 1) \
+	F(num,  monitor_uid, NULL, UINT32_MAX) \
+	F(num,  monitor_gid, NULL, UINT32_MAX)
 REC_DECLARE(w_prepare, W_PREPARE_FIELDS)
 
 /* fds: [0] pidfd, [1] network namespace if one was made */
@@ -71,7 +74,8 @@ REC_DECLARE(w_cloned, W_CLONED_FIELDS)
 	F(str,  cgroup,     NULL, 512) \
 	F(num,  pid,        NULL, INT32_MAX) \
 	F(time, started_at, NULL, 0) \
-	F(num,  oom_before, NULL, REC_NUM_ANY)
+	F(num,  oom_before, NULL, REC_NUM_ANY) \
+	F(flag, host,       NULL, 1)
 REC_DECLARE(w_start, W_START_FIELDS)
 
 #define W_STARTED_FIELDS(F, O, L) \

@@ -214,6 +214,9 @@ host_cgroups_close(struct host *h)
 		fd_close(&h->cgroups[i].engine);
 		if (h->cgroups[i].fd >= 0)
 			(void)unlinkat(h->cgroups[i].fd, "engine", AT_REMOVEDIR);
+		/* the host-runtime's, made by itself */
+		if (h->cgroups[i].fd >= 0)
+			(void)unlinkat(h->cgroups[i].fd, "host-userns", AT_REMOVEDIR);
 		fd_close(&h->cgroups[i].fd);
 		/* a group that still holds something stays: it is somebody's */
 		if (rmdir(h->cgroups[i].path) < 0 && errno != ENOENT)

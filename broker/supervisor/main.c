@@ -150,15 +150,16 @@ watch_signals(struct supervisor *s, struct err *e)
 	return loop_add(s->loop, &s->signals, 1 /* EPOLLIN */, e);
 }
 
-/* From here on only the capabilities of the supervisor's row. */
+/* From here on only the capabilities of the supervisor's row. The bounding set goes too, unless there may be a host-runtime to start,
+   whose containers may ask for all. */
 static int
-drop_own(struct err *e)
+drop_own(bool keep_bounding, struct err *e)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct d[2];
 	uint64_t caps = role_table[ROLE_SUPERVISOR].caps;
 
-	for (int c = 0; c < 64 && prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+	for (int c = 0; !keep_bounding && c < 64 && prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
 		if ((caps >> c & 1) == 0 && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
 			return err_sys(e, errno, "drop capability %d", c);
 	if (syscall(SYS_capget, &h, d) < 0)
@@ -178,7 +179,7 @@ serve(struct supervisor *s, struct err *e)
 
 	if ((s->loop = loop_new(e)) == NULL || watch_signals(s, e) < 0 || host_open(&s->host, s->config, &s->arena, e) < 0)
 		return -1;
-	if (drop_own(e) < 0 || procs_start_all(s, e) < 0)
+	if (drop_own(s->config->allow_host_userns, e) < 0 || procs_start_all(s, e) < 0)
 		return -1;
 	for (size_t i = 0; i < s->config->warnings.n; i++)
 		log_msg(LOG_WARN, "%s", s->config->warnings.v[i]);

@@ -26,13 +26,22 @@ static const struct wire { const char *name; enum role a, b; } wires[] = {
 	{ "run", ROLE_BROKER, ROLE_RUNTIME },
 	{ "idmap", ROLE_RUNTIME, ROLE_IDMAPPER },
 	{ "mount", ROLE_RUNTIME, ROLE_MOUNTER },
+	/* on which mounts for containers without a user namespace are given, and on no other */
+	{ "hostmount", ROLE_HOST_RUNTIME, ROLE_MOUNTER },
 };
 static const enum role start_order[] = { ROLE_STORED, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_NETD, ROLE_RUNTIME, ROLE_BROKER };
 /* The broker first: it stops the containers through the others. */
-static const enum role stop_order[] = { ROLE_BROKER, ROLE_RUNTIME, ROLE_NETD, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_STORED };
+static const enum role stop_order[] = { ROLE_BROKER, ROLE_RUNTIME, ROLE_HOST_RUNTIME, ROLE_NETD, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_STORED };
 #define N_ROLES (sizeof start_order / sizeof *start_order)
+#define N_STOP (sizeof stop_order / sizeof *stop_order)
 
 static void start_role(struct proc_slot *p);
+
+static bool
+is_runtime(enum role role)
+{
+	return role == ROLE_RUNTIME || role == ROLE_HOST_RUNTIME;
+}
 
 static int
 write_map(pid_t pid, const char *name, struct err *e)
@@ -114,7 +123,7 @@ child(struct supervisor *s, enum role role, char *const argv[], int binary, int 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
-	for (size_t i = 0; role == ROLE_RUNTIME && i < s->host.n_cgroups; i++)
+	for (size_t i = 0; is_runtime(role) && i < s->host.n_cgroups; i++)
 		if (s->host.cgroups[i].engine >= 0 && write(s->host.cgroups[i].engine, "0", 1) != 1)
 			log_msg(LOG_WARN, "the runtime cannot join its own cgroup: %s", strerror(errno));
 	if ((row->image_root && enter_image_namespace(sync, &e) < 0) ||
@@ -167,7 +176,7 @@ config_for(const struct engine_config *c, enum role role)
 		part.experimental = c->experimental;
 		part.features = c->features;
 		break;
-	case ROLE_RUNTIME:
+	case ROLE_RUNTIME: case ROLE_HOST_RUNTIME:
 		part.cgroup_parent = c->cgroup_parent;
 		part.seccomp = c->seccomp;
 		part.exec_root = c->exec_root;
@@ -183,7 +192,7 @@ config_for(const struct engine_config *c, enum role role)
 		part.ip_forward = c->ip_forward;
 		part.iptables = c->iptables;
 		break;
-	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_HOST_RUNTIME: case ROLE_STORED: case ROLE_UNPACKER: case ROLE_LOCKER: case ROLE_COUNT:
+	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_STORED: case ROLE_UNPACKER: case ROLE_LOCKER: case ROLE_COUNT:
 		break;
 	}
 	return part;
@@ -201,7 +210,7 @@ fds_for(const struct host *h, enum role role, int *fds)
 		for (size_t i = 0; i < h->n_sockets && n < 38; i++)
 			fds[n++] = h->sockets[i];
 		break;
-	case ROLE_RUNTIME:
+	case ROLE_RUNTIME: case ROLE_HOST_RUNTIME:
 		fds[n++] = h->containers;
 		fds[n++] = h->run;
 		for (size_t i = 0; i < h->n_cgroups; i++)
@@ -219,7 +228,7 @@ fds_for(const struct host *h, enum role role, int *fds)
 	case ROLE_WORKER:
 		fds[n++] = h->empty;
 		break;
-	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_HOST_RUNTIME: case ROLE_IDMAPPER: case ROLE_UNPACKER:
+	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_IDMAPPER: case ROLE_UNPACKER:
 	case ROLE_NETD: case ROLE_LOCKER: case ROLE_COUNT:
 		break;
 	}
@@ -231,7 +240,7 @@ fill_start(struct supervisor *s, struct proc_slot *p, struct engine_config *part
 {
 	*part = config_for(s->config, p->role);
 	*m = (struct ctl_start){ .config = part, .principal = p->principal, .run_uid = s->host.uids[ROLE_RUNTIME] };
-	for (size_t i = 0; p->role == ROLE_RUNTIME && i < s->host.n_cgroups; i++)
+	for (size_t i = 0; is_runtime(p->role) && i < s->host.n_cgroups; i++)
 		if (!strs_add(&m->cgroups, a, s->host.cgroups[i].name))
 			return err_set(e, ERR_NO_MEMORY, "start %s", role_table[p->role].name);
 	return 0;
@@ -338,16 +347,31 @@ on_ctl_worker(struct call *c, const void *msg, struct err *e)
 	return 0;
 }
 
+/* Started when it is wanted for the first time, and again when it ended, as every role; each asking gives a new edge. */
 static int
 on_ctl_host_runtime(struct call *c, const void *msg, struct err *e)
 {
-	struct proc_slot *asker = c->ctx;
+	struct proc_slot *asker = c->ctx, *p = &asker->s->roles[ROLE_HOST_RUNTIME];
+	int fds[2] = { -1, -1 }, r;
 
 	if (asker->role != ROLE_RUNTIME)
 		return err_set(e, ERR_DENIED, "%s may not ask for the host-runtime", role_table[asker->role].name);
 	if (!asker->s->config->allow_host_userns)
 		return err_set(e, ERR_DENIED, "containers without a user namespace are not allowed on this host");
-	return err_set(e, ERR_UNSUPPORTED, "containers without a user namespace are not implemented by Bulwark yet");
+	p->s = asker->s;
+	p->role = ROLE_HOST_RUNTIME;
+	if (p->pid == 0 && p->again.loop == NULL)
+		start_role(p);
+	if (p->ctl == NULL || p->s->stopping)
+		return err_set(e, ERR_UNAVAILABLE, "the engine's host-runtime process is not available");
+	if (edge_pair(fds, e) < 0)
+		return -1;
+	r = send_edge(p, "run", fds[0], e);
+	fd_close(&fds[0]);
+	if (r == 0)
+		call_reply(c, &(struct none){ 0 }, &fds[1], 1);
+	fd_close(&fds[1]);
+	return r;
 }
 
 /* The channel ended: the process is dead, or broke the rules and is made dead. */
@@ -373,7 +397,8 @@ launch(struct proc_slot *p, struct err *e)
 	const struct role_row *row = &role_table[p->role];
 	struct edge_conf conf = { .table = &ctl_edge_table, .side = EDGE_A, .handlers = handlers, .n_handlers = ctl_edge_table_end,
 		.ctx = p, .peer = row->name, .on_closed = on_ctl_closed };
-	char *argv[] = { (char *)(uintptr_t)row->binary, NULL };
+	/* (one program for two roles is told which it is) */
+	char *argv[] = { (char *)(uintptr_t)row->binary, (char *)(uintptr_t)(p->role == ROLE_HOST_RUNTIME ? row->name : NULL), NULL };
 	struct engine_config part;
 	struct ctl_start m;
 	own_arena a = ARENA_INIT;
@@ -521,7 +546,7 @@ on_stopped(void *ctx, struct answer *a)
 static void
 stop_next(struct supervisor *s)
 {
-	for (; s->stopping <= (int)N_ROLES; s->stopping++) {
+	for (; s->stopping <= (int)N_STOP; s->stopping++) {
 		struct proc_slot *p = &s->roles[stop_order[s->stopping - 1]];
 		struct err e = ERR_INIT;
 
@@ -571,8 +596,8 @@ procs_stop(struct supervisor *s)
 void
 procs_reload(struct supervisor *s)
 {
-	for (size_t i = 0; i < N_ROLES; i++) {
-		struct proc_slot *p = &s->roles[start_order[i]];
+	for (size_t i = 0; i < N_STOP; i++) {
+		struct proc_slot *p = &s->roles[stop_order[i]];
 		own_arena a = ARENA_INIT;
 		struct err e = ERR_INIT;
 		struct engine_config part;

@@ -63,7 +63,8 @@ REC_DECLARE(engine_config, ENGINE_CONFIG_FIELDS)
 /*
  * Descriptors with ctl_start, in this order:
  *   broker    [0] its state directory, [1..] listening sockets
- *   runtime   [0] the containers' directory, [1] exec root's run directory,
+ *   runtime, host-runtime
+ *             [0] the containers' directory, [1] exec root's run directory,
  *             [2] delegated cgroup directory of cgroup v2 (or of the first v1 hierarchy), [3..] one for each v1 hierarchy
  *             (names in cgroups, "v2" = unified)
  *   stored    [0] store directory, [1] volumes directory

@@ -8,6 +8,10 @@
  * Edge mount: A = runtime, B = mounter. Descriptors in: those two namespaces. Out: one detached, id-mapped mount for
  * each wish, in order. kind: layer (name = its directory in the store), rw (name = container id: the directory that
  * holds its upper, work and files), volume (name, subpath), host (name = absolute path, within the floor).
+ *
+ * Edge hostmount: A = host-runtime, B = mounter, the same table for containers without a user namespace. One descriptor in: a
+ * namespace that maps the image id range to the host's ids 0..65535; what is of the store is mapped by it, host paths are
+ * given as they are.
  */
 #pragma once
 #include "edge.h"

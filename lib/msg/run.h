@@ -114,7 +114,9 @@ REC_DECLARE(run_process, RUN_PROCESS_FIELDS)
 	F(flag, privileged,    NULL, 1) \
 	F(flag, init,          NULL, 1) \
 	L(device_mapping, devices, NULL, 256) \
-	O(log_config, log,     NULL)
+	O(log_config, log,     NULL) \
+	/* only without a user namespace: "c 1:3 rw" */ \
+	F(strs, device_cgroup_rules, NULL, 256)
 REC_DECLARE(run_spec, RUN_SPEC_FIELDS)
 #define RUN_STARTED_FIELDS(F, O, L) \
 	F(num,  pid,        NULL, INT32_MAX) \

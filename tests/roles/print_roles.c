@@ -13,6 +13,10 @@ print_caps(uint64_t caps)
 {
 	bool first = true;
 
+	if (caps == ROLE_CAPS_ALL) {
+		printf("all");
+		return;
+	}
 	for (unsigned c = 0; c < 64; c++)
 		if ((caps >> c & 1) != 0) {
 			char name[64];
@@ -46,7 +50,7 @@ markdown(void)
 		print_caps(row->ns_caps);
 		printf(" | %s | %s | ", row->no_new_privs ? "yes" : "no", landlock_names[row->landlock]);
 		if (row->syscalls == NULL)
-			printf("%s |\n", r == ROLE_SUPERVISOR ? "all" : "all but a deny-list");
+			printf("%s |\n", r == ROLE_SUPERVISOR || row->unfiltered ? "all" : "all but a deny-list");
 		else
 			printf("%zu allowed |\n", n);
 	}
@@ -66,7 +70,7 @@ main(int argc, char **argv)
 		printf(" {\"name\": \"%s\", \"binary\": \"%s\", \"user\": \"%s\", \"image_root\": %s, \"caps\": %llu, \"ns_caps\": %llu, \"nnp\": %s, \"landlock\": \"%s\", "
 		       "\"filter\": %s, \"nofile\": %llu, \"may_dump\": %s}%s\n", row->name, row->binary, row->user != NULL ? row->user : "root",
 		    row->image_root ? "true" : "false", (unsigned long long)row->caps, (unsigned long long)row->ns_caps, row->no_new_privs ? "true" : "false",
-		    landlock_names[row->landlock], row->syscalls != NULL || r == ROLE_RUNTIME || r == ROLE_HOST_RUNTIME ? "true" : "false",
+		    landlock_names[row->landlock], row->syscalls != NULL || r == ROLE_RUNTIME ? "true" : "false",
 		    (unsigned long long)row->nofile, row->may_dump ? "true" : "false", r + 1 < ROLE_COUNT ? "," : "");
 	}
 	printf("]\n");
