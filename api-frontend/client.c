@@ -447,6 +447,15 @@ on_eof(struct client *c)
 	client_kill(c);
 }
 
+/* Serves what has been read already. */
+static void
+use_input(struct client *c)
+{
+	while (!c->dead && c->in.used > 0 && (c->state == CLIENT_HEAD || reads_body(c)))
+		if (!(c->state == CLIENT_HEAD ? take_head(c) : take_body(c)))
+			break;
+}
+
 static void
 serve_input(struct client *c)
 {
@@ -454,9 +463,7 @@ serve_input(struct client *c)
 	for (int round = 0; round < 16 && !c->dead; round++) {
 		ssize_t n;
 
-		while (!c->dead && c->in.used > 0 && (c->state == CLIENT_HEAD || reads_body(c)))
-			if (!(c->state == CLIENT_HEAD ? take_head(c) : take_body(c)))
-				break;
+		use_input(c);
 		if (c->dead || !(c->state == CLIENT_HEAD || c->state == CLIENT_LINGER || reads_body(c)))
 			return;
 		if (!buf_room(&c->in, READ_SIZE)) {
@@ -491,6 +498,8 @@ serve_input(struct client *c)
 			loop_timer_set(c->w->loop, &c->timer, BODY_TIME);
 		c->in.used += (size_t)n;
 	}
+	/* what the last round read may be all that ever comes: no event would bring us back to it */
+	use_input(c);
 }
 
 void

@@ -222,6 +222,33 @@ check_status(const struct filter_list *f, struct err *e)
 }
 
 static int
+check_ports(const struct filter_list *f, const char *key, struct err *e)
+{
+	const struct filter *x = filter_get(f, key);
+	struct port_range r;
+
+	for (size_t i = 0; x != NULL && i < x->values.n; i++)
+		if (!parse_port(x->values.v[i], &r))
+			return err_set(e, ERR_INVALID, "invalid filter '%s=%.100s'", key, x->values.v[i]);
+	return 0;
+}
+
+static int
+check_exited(const struct filter_list *f, struct err *e)
+{
+	const struct filter *x = filter_get(f, "exited");
+	uint64_t code;
+
+	for (size_t i = 0; x != NULL && i < x->values.n; i++) {
+		const char *v = x->values.v[i];
+
+		if (!text_to_u64(v[0] == '-' ? v + 1 : v, INT32_MAX, &code))
+			return err_set(e, ERR_INVALID, "invalid filter 'exited=%.100s'", v);
+	}
+	return 0;
+}
+
+static int
 find_edge(struct query *q, const char *key, const struct ctr **ret, struct err *e)
 {
 	const struct filter *f = filter_get(&q->m->filters, key);
@@ -244,8 +271,9 @@ handle_container_list(struct call *call, const void *msg, struct err *e)
 	int task;
 	bool all;
 
-	if (filters_check(&q.m->filters, known, e) < 0 || check_status(&q.m->filters, e) < 0 || find_edge(&q, "before", &q.before, e) < 0 ||
-	    find_edge(&q, "since", &q.since, e) < 0 || filter_bool(&q.m->filters, "is-task", &task, e) < 0)
+	if (filters_check(&q.m->filters, known, e) < 0 || check_status(&q.m->filters, e) < 0 || check_exited(&q.m->filters, e) < 0 ||
+	    check_ports(&q.m->filters, "publish", e) < 0 || check_ports(&q.m->filters, "expose", e) < 0 ||
+	    find_edge(&q, "before", &q.before, e) < 0 || find_edge(&q, "since", &q.since, e) < 0 || filter_bool(&q.m->filters, "is-task", &task, e) < 0)
 		return -1;
 	if (q.m->size)
 		return err_set(e, ERR_UNSUPPORTED, "the size of containers is not implemented by Bulwark yet");

@@ -74,6 +74,10 @@ normal_tags(const struct strs *from, struct arena *a, struct strs *ret, struct e
 
 		if (ref_parse(from->v[i], &r, e) < 0)
 			return err_wrap(e, "tag \"%.200s\"", from->v[i]);
+		if (r.digest[0] != '\0')
+			return err_set(e, ERR_INVALID, "refusing to create a tag with a digest reference");
+		if (strcmp(r.repo, "sha256") == 0)
+			return err_set(e, ERR_INVALID, "refusing to create an ambiguous tag using digest algorithm as name");
 		if (!strs_add(ret, a, r.full))
 			return err_memory(e);
 	}
