@@ -456,13 +456,17 @@ got_request(struct edge *edge, const struct edge_row *row, uint32_t id, const un
 	edge->calls = c;
 	if (row->rep == &oneway_type) {
 		if (fn(c, c->msg, &e) < 0)
-			log_err(LOG_ERROR, &e, "%s from %s", row->name, edge->conf.peer);
+			log_err(e.code == ERR_PROTOCOL ? LOG_ATTACK : LOG_ERROR, &e, "%s from %s", row->name, edge->conf.peer);
 		unlink_call(c);
 		free_call(c);
 		return;
 	}
-	if (fn(c, c->msg, &e) < 0)
+	if (fn(c, c->msg, &e) < 0) {
+		/* not cut off: an error that a third process gave may be passed on with its class */
+		if (e.code == ERR_PROTOCOL)
+			log_err(LOG_ATTACK, &e, "%s from %s is refused", row->name, edge->conf.peer);
 		call_fail(c, &e);
+	}
 }
 
 static void

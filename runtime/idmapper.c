@@ -179,7 +179,7 @@ map_process(struct idmapper *m, int pidfd, uint32_t base, int *ret_ns, struct er
 	own_fd dir = -1, ns = -1;
 
 	if (pid < 0)
-		return err_set(e, ERR_DENIED, "not the descriptor of a running process");
+		return err_set(e, errno == ESRCH ? ERR_NOT_FOUND : ERR_DENIED, "not the descriptor of a running process");
 	snprintf(name, sizeof name, "%d", pid);
 	dir = openat(m->proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0 || poll(&alive, 1, 0) != 0)   /* alive after the open: the directory is this process' */
@@ -240,7 +240,7 @@ on_idmap_give(struct call *c, const void *msg, struct err *e)
 		_exit(1);
 	}
 	if (r < 0) {
-		log_err(LOG_WARN, e, "no range given");
+		log_err(e->code == ERR_DENIED ? LOG_ATTACK : LOG_WARN, e, "no range given");
 		return -1;
 	}
 	given.base = base;

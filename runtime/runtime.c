@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef MFD_EXEC
@@ -78,6 +81,44 @@ take_fds(struct runtime *rt, const struct ctl_start *m, int *fds, size_t nfds, s
 	return 0;
 }
 
+/* Monitors are not waited for: what they have to say is in their files. Only that one was killed for what it tried is not. */
+static int child_ended = -1;
+
+static void
+on_sigchld(int sig)
+{
+	int sys = errno;
+	uint64_t one = 1;
+
+	(void)!write(child_ended, &one, sizeof one);
+	errno = sys;
+}
+
+static void
+on_child_ended(struct loop_io *io, uint32_t events)
+{
+	uint64_t n;
+	int status;
+	pid_t pid;
+
+	(void)!read(io->fd, &n, sizeof n);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+			log_msg(LOG_ATTACK, "the monitor with pid %d used a system call that it may not use", pid);
+}
+
+static int
+watch_children(struct loop *l, struct err *e)
+{
+	static struct loop_io io = { .on_ready = on_child_ended };
+	struct sigaction act = { .sa_handler = on_sigchld, .sa_flags = SA_RESTART | SA_NOCLDSTOP };
+
+	io.fd = child_ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (io.fd < 0 || sigaction(SIGCHLD, &act, NULL) < 0)
+		return err_sys(e, errno, "watch the monitors");
+	return loop_add(l, &io, EPOLLIN, e);
+}
+
 static int
 runtime_start(struct comp *c, const struct ctl_start *m, int *fds, size_t nfds, struct err *e)
 {
@@ -85,10 +126,8 @@ runtime_start(struct comp *c, const struct ctl_start *m, int *fds, size_t nfds, 
 
 	rt->comp = c;
 	rt->loop = c->loop;
-	/* monitors are not waited for: what they have to say is in their files */
-	signal(SIGCHLD, SIG_IGN);
 	umask(022);
-	if (take_fds(rt, m, fds, nfds, e) < 0)
+	if (watch_children(rt->loop, e) < 0 || take_fds(rt, m, fds, nfds, e) < 0)
 		return -1;
 	if (seal_binary("bulwark-monitor", &rt->monitor_bin, e) < 0 || seal_binary("bulwark-init", &rt->init_bin, e) < 0)
 		return -1;

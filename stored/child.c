@@ -2,6 +2,7 @@
 
 #include "buf.h"
 #include "fd.h"
+#include "log.h"
 #include "role.h"
 #include "unpack.h"
 
@@ -30,9 +31,13 @@ struct child {
 static void
 reap(struct child *c)
 {
+	int status = 0;
+
 	kill(c->pid, SIGKILL);
-	while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		log_msg(LOG_ATTACK, "an unpacker used a system call that it may not use");
 	loop_remove(&c->io);
 	fd_close(&c->io.fd);
 }

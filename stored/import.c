@@ -28,7 +28,7 @@ on_described(void *ctx, const unsigned char *said, size_t n)
 		load_fail(l, &e);
 		return;
 	}
-	fd = fd_open_beneath(l->dir, "in/config", O_RDONLY | O_NOFOLLOW, 0);
+	fd = load_open(l, "in/config");
 	if (fd < 0)
 		err_sys(&e, errno, "open the image configuration");
 	if (fd < 0 || load_take_config(l, fd, &e) < 0)

@@ -110,6 +110,21 @@ load_room(const struct load *l)
 	return free_bytes > SPARE ? free_bytes - SPARE : 0;
 }
 
+int
+load_open(const struct load *l, const char *path)
+{
+	own_fd fd = fd_open_beneath(l->dir, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return fd_take(&fd);
+}
+
 static int
 open_numbered(const struct load *l, int64_t no, struct err *e)
 {
@@ -117,7 +132,7 @@ open_numbered(const struct load *l, int64_t no, struct err *e)
 	int fd;
 
 	snprintf(path, sizeof path, "in/%lld", (long long)no);
-	fd = fd_open_beneath(l->dir, path, O_RDONLY | O_NOFOLLOW, 0);
+	fd = load_open(l, path);
 	return fd < 0 ? err_sys(e, errno, "open a file of the archive") : fd;
 }
 
@@ -391,7 +406,7 @@ on_inflated(void *ctx, const unsigned char *said, size_t n)
 		return;
 	}
 	snprintf(path, sizeof path, "p%u/plain", j->no);
-	tar = fd_open_beneath(l->dir, path, O_RDONLY | O_NOFOLLOW, 0);
+	tar = load_open(l, path);
 	if (tar < 0)
 		err_sys(&e, errno, "open a layer");
 	if (tar < 0 || unpack_layer(j, tar, &e) < 0)

@@ -38,6 +38,8 @@ void load_free(struct load *l);
 /* The call is answered with e; l is gone. */
 void load_fail(struct load *l, struct err *e);
 /* What a child may write. */
+/* A file that a child made, or -1 with errno. What else it may have made in its place (a FIFO would never open) is refused. */
+int load_open(const struct load *l, const char *path) must_check;
 uint64_t load_room(const struct load *l);
 /* Decodes what a child said; -1: it failed (e says why). */
 int load_result(const unsigned char *said, size_t n, struct arena *a, struct unpack_result *ret, struct err *e) must_check;

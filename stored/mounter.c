@@ -455,14 +455,13 @@ on_mount_give(struct call *c, const void *msg, struct err *e)
 
 	if (c->nfds != 2 || w->wishes.n > EDGE_FDS_MAX)
 		return err_set(e, ERR_PROTOCOL, "mount_give needs two descriptors");
-	if (check_namespace(m, c->fds[0], 0, e) < 0 || check_namespace(m, c->fds[1], m->run_uid, e) < 0) {
-		log_err(LOG_ATTACK, e, "no mount given");
+	if (check_namespace(m, c->fds[0], 0, e) < 0 || check_namespace(m, c->fds[1], m->run_uid, e) < 0)
 		return -1;
-	}
 	for (n = 0; n < w->wishes.n; n++)
 		if (give(m, &w->wishes.v[n], c->fds, false, &fds[n], e) < 0) {
 			close_all(fds, n);
-			log_err(e->code == ERR_PROTOCOL ? LOG_ATTACK : LOG_WARN, e, "no mount given");
+			if (e->code != ERR_PROTOCOL)   /* else the edge tells */
+				log_err(LOG_WARN, e, "no mount given");
 			return -1;
 		}
 	/* all of them, not only what is read-only: the flags of the host's own mounts (nosuid, nodev) are to stay too */
@@ -492,7 +491,8 @@ on_host_mount_give(struct call *c, const void *msg, struct err *e)
 	for (n = 0; n < w->wishes.n; n++)
 		if (give(m, &w->wishes.v[n], c->fds, true, &fds[n], e) < 0) {
 			close_all(fds, n);
-			log_err(e->code == ERR_PROTOCOL ? LOG_ATTACK : LOG_WARN, e, "no mount given");
+			if (e->code != ERR_PROTOCOL)   /* else the edge tells */
+				log_err(LOG_WARN, e, "no mount given");
 			return -1;
 		}
 	call_reply(c, &(struct none){ 0 }, fds, n);
