@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -169,6 +170,20 @@ check_data_root(int root, const char *path, struct err *e)
 	return 0;
 }
 
+/* The same directory by a mount of its own on which no device opens: containers without a user namespace can make nodes, which lie there.
+   Both descriptors are kept: the mount lives as long as the first. */
+static int
+without_devices(int dir, struct safe_dir *ret, struct err *e)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NODEV };
+
+	ret->mount = open_tree(dir, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	if (ret->mount < 0 || mount_setattr(ret->mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0)
+		return err_sys(e, errno, "mount of the store without devices");
+	ret->fd = openat(ret->mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return ret->fd < 0 ? err_sys(e, errno, "open the store") : 0;
+}
+
 static int
 open_roots(struct host *h, const struct engine_config *c, struct err *e)
 {
@@ -187,6 +202,8 @@ open_roots(struct host *h, const struct engine_config *c, struct err *e)
 	    owned_dir(h->data_root, "broker", mind, h->gids[ROLE_BROKER], 0700, &h->broker, e) < 0 ||
 	    owned_dir(h->exec_root, "run", run, h->gids[ROLE_RUNTIME], 0700, &h->run, e) < 0 ||
 	    owned_dir(h->exec_root, "empty", 0, 0, 0755, &h->empty, e) < 0)
+		return -1;
+	if (without_devices(h->store, &h->safe_store, e) < 0 || without_devices(h->volumes, &h->safe_volumes, e) < 0)
 		return -1;
 	h->root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return h->root < 0 ? err_sys(e, errno, "open /") : 0;

@@ -217,8 +217,8 @@ fds_for(const struct host *h, enum role role, int *fds)
 			fds[n++] = h->cgroups[i].fd;
 		break;
 	case ROLE_STORED:
-		fds[n++] = h->store;
-		fds[n++] = h->volumes;
+		fds[n++] = h->safe_store.fd;
+		fds[n++] = h->safe_volumes.fd;
 		break;
 	case ROLE_MOUNTER:
 		fds[n++] = h->store;
