@@ -375,6 +375,8 @@ give_body(struct client *c, const char *p, size_t n)
 	}
 	if (c->route->body != BODY_NONE || c->body.used < 64)
 		buf_put(&c->body, p, n);
+	if (c->body.failed)
+		refuse(c, &(struct http_problem){ 500, "out of memory" });
 	return n;
 }
 

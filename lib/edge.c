@@ -422,6 +422,18 @@ call_fail(struct call *c, const struct err *e)
 	finish(c, KIND_ERROR, &edge_error_type, &body, NULL, 0);
 }
 
+/* We have no memory for a request: that is no fault of the peer's, who is told. */
+static void
+no_memory_for(struct edge *edge, const struct edge_row *row, uint32_t id)
+{
+	struct edge_error body = { .code = ERR_NO_MEMORY, .text = (char *)(uintptr_t)"out of memory" };
+	struct err e = ERR_INIT;
+
+	log_msg(LOG_ERROR, "out of memory for %s from %s", row->name, edge->conf.peer);
+	if (row->rep != &oneway_type && transmit(edge, row, KIND_ERROR, id, &edge_error_type, &body, NULL, 0, &e) < 0)
+		shut(edge, &e);
+}
+
 static void
 got_request(struct edge *edge, const struct edge_row *row, uint32_t id, const unsigned char *body, size_t n, int *fds, size_t nfds)
 {
@@ -438,18 +450,20 @@ got_request(struct edge *edge, const struct edge_row *row, uint32_t id, const un
 	c = calloc(1, sizeof *c);
 	if (c == NULL) {
 		close_fds(fds, nfds);
-		err_set(&e, ERR_NO_MEMORY, "call");
-		shut(edge, &e);
+		no_memory_for(edge, row, id);
 		return;
 	}
 	*c = (struct call){ .edge = edge, .row = row, .id = id, .nfds = nfds, .ctx = edge->conf.ctx };
 	memcpy(c->fds, fds, nfds * sizeof *fds);
 	c->msg = arena_alloc(&c->arena, row->req->size);
 	if (c->msg == NULL || rec_decode_all(row->req, body, n, &c->arena, c->msg, &e) < 0) {
-		if (c->msg == NULL)
-			err_set(&e, ERR_NO_MEMORY, "call");
+		bool ours = c->msg == NULL || e.code == ERR_NO_MEMORY;
+
 		free_call(c);
-		violation(edge, &e);
+		if (ours)
+			no_memory_for(edge, row, id);
+		else
+			violation(edge, &e);
 		return;
 	}
 	c->next = edge->calls;
@@ -467,6 +481,26 @@ got_request(struct edge *edge, const struct edge_row *row, uint32_t id, const un
 			log_err(LOG_ATTACK, &e, "%s from %s is refused", row->name, edge->conf.peer);
 		call_fail(c, &e);
 	}
+}
+
+/* We have no memory for an answer: who waits for it is told so. Of several answers the others are dropped. */
+static void
+no_memory_for_answer(struct pending **slot, unsigned kind)
+{
+	struct pending *p = *slot;
+	struct err e = ERR_INIT;
+	struct answer a = { .err = &e };
+	answer_fn fn = p->fn;
+	void *ctx = p->ctx;
+
+	err_set(&e, ERR_NO_MEMORY, "out of memory");
+	p->fn = NULL;
+	if (kind != KIND_MORE) {
+		*slot = p->next;
+		free(p);
+	}
+	if (fn != NULL)
+		fn(ctx, &a);
 }
 
 static void
@@ -492,10 +526,11 @@ got_answer(struct edge *edge, const struct edge_row *row, unsigned kind, uint32_
 
 	msg = arena_alloc(&arena, t->size);
 	if (msg == NULL || rec_decode_all(t, body, n, &arena, msg, &e) < 0) {
-		if (msg == NULL)
-			err_set(&e, ERR_NO_MEMORY, "answer");
 		close_fds(fds, nfds);
-		violation(edge, &e);
+		if (msg == NULL || e.code == ERR_NO_MEMORY)
+			no_memory_for_answer(slot, kind);
+		else
+			violation(edge, &e);
 		return;
 	}
 	if (kind == KIND_ERROR) {
@@ -535,9 +570,27 @@ map_body(int memfd, size_t n, unsigned char **ret, struct err *e)
 		return err_set(e, ERR_PROTOCOL, "message memory is not sealed or of another size");
 	p = mmap(NULL, n, PROT_READ, MAP_PRIVATE, memfd, 0);
 	if (p == MAP_FAILED)
-		return err_sys(e, errno, "map a message");
+		return errno == ENOMEM ? err_set(e, ERR_NO_MEMORY, "map a message") : err_sys(e, errno, "map a message");
 	*ret = p;
 	return 0;
+}
+
+/* A message that could not be read for want of memory. False: it would have been refused anyway. */
+static bool
+without_memory(struct edge *edge, const struct edge_row *row, unsigned kind, uint32_t id)
+{
+	struct pending **slot = &edge->pending;
+
+	if (kind == KIND_REQUEST) {
+		no_memory_for(edge, row, id);
+		return true;
+	}
+	while (*slot != NULL && (*slot)->id != id)
+		slot = &(*slot)->next;
+	if (*slot == NULL || (*slot)->row != row)
+		return false;
+	no_memory_for_answer(slot, kind);
+	return true;
 }
 
 void
@@ -571,8 +624,12 @@ edge_feed(struct edge *edge, const void *packet, size_t n, int *fds, size_t nfds
 	if ((flags & FLAG_MEMFD) != 0) {
 		own_fd memfd = fd_take(&fds[--nfds]);
 
-		if (map_body(memfd, len, &mapped, &e) < 0)
+		if (map_body(memfd, len, &mapped, &e) < 0 && (e.code != ERR_NO_MEMORY || !without_memory(edge, row, kind, id)))
 			goto out;
+		if (mapped == NULL) {
+			close_fds(fds, nfds);
+			return;
+		}
 		body = mapped;
 	}
 	edge->busy = true;

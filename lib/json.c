@@ -3,14 +3,29 @@
 #include "text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+/* jansson calls what it cannot keep a syntax error; this tells the two apart */
+static bool memory_gone;
+
+static void *
+allocate(size_t n)
+{
+	void *p = malloc(n);
+
+	if (p == NULL)
+		memory_gone = true;
+	return p;
+}
 
 void
 json_init(void)
 {
 	size_t seed = 0;
 
+	json_set_alloc_funcs(allocate, free);
 	(void)text_random(&seed, sizeof seed);
 	json_object_seed(seed | 1);
 }
@@ -133,7 +148,10 @@ json_parse(const char *text, size_t n, json_t **ret, struct err *e)
 		text = (const char *)repaired.data;
 		end = repaired.used;
 	}
+	memory_gone = false;
 	*ret = json_loadb(text, end, JSON_DECODE_ANY, &why);
+	if (*ret == NULL && memory_gone)
+		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	if (*ret == NULL)
 		return err_set(e, ERR_INVALID, "invalid JSON: %s", why.text);
 	return 0;
