@@ -255,6 +255,9 @@ check_mount(const struct mount_spec *m, struct err *e)
 		return -1;
 	if (bind && m->bind_options != NULL && text_set(m->bind_options->propagation) && !is_propagation(m->bind_options->propagation))
 		return err_set(e, ERR_INVALID, "invalid mount config for type \"bind\": invalid propagation mode: %s", m->bind_options->propagation);
+	/* a read-only mount is read-only with all that is mounted beneath it */
+	if (bind && m->bind_options != NULL && m->bind_options->read_only_non_recursive)
+		return err_set(e, ERR_UNSUPPORTED, "BindOptions.ReadOnlyNonRecursive is not implemented by Bulwark yet");
 	if (volume && m->volume_options != NULL && m->volume_options->driver_config != NULL) {
 		const struct driver_config *d = m->volume_options->driver_config;
 
