@@ -175,6 +175,20 @@ struct arena_block {
 #define ARENA_DEFAULT_MAX ((size_t)64 << 20)
 
 void
+arena_merge(struct arena *into, struct arena *from)
+{
+	struct arena_block **tail = &from->head;
+
+	while (*tail != NULL)
+		tail = &(*tail)->next;
+	*tail = into->head;
+	into->head = from->head;
+	into->total += from->total;
+	from->head = NULL;
+	from->total = 0;
+}
+
+void
 arena_done(struct arena *a)
 {
 	struct arena_block *b = a->head;

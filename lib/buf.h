@@ -46,6 +46,8 @@ struct arena {
 };
 #define ARENA_INIT { .head = NULL }
 void arena_done(struct arena *a);
+/* What from holds belongs to into from now on; from is empty. */
+void arena_merge(struct arena *into, struct arena *from);
 #define own_arena __attribute__((cleanup(arena_done))) struct arena
 /* Zeroed, aligned memory that lives as long as the arena; NULL when memory or the bound is gone. */
 void *arena_alloc(struct arena *a, size_t n) must_check;

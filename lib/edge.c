@@ -795,8 +795,7 @@ on_sync_answer(void *ctx, struct answer *a)
 		return;
 	}
 	memcpy(s->rep, a->msg, s->rep_size);
-	*s->arena = *a->arena;
-	*a->arena = (struct arena)ARENA_INIT;
+	arena_merge(s->arena, a->arena);
 	for (size_t i = 0; i < a->nfds && i < s->max_fds; i++)
 		s->fds[s->nfds++] = fd_take(&a->fds[i]);
 }

@@ -302,7 +302,7 @@ idmapper_start(struct comp *c, const struct ctl_start *start, int *fds, size_t n
 int
 main(void)
 {
-	struct idmapper m = { .proc = -1 };
+	static struct idmapper m = { .proc = -1 };
 	struct comp c = { .role = ROLE_IDMAPPER, .ctx = &m, .start = idmapper_start, .edge = idmapper_edge };
 
 	return comp_main(&c);
