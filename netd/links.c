@@ -20,8 +20,8 @@ on_link(void *ctx, uint16_t type, const unsigned char *data, size_t n)
 	struct search *s = ctx;
 	struct ifinfomsg i;
 	struct link_info l = { 0 };
-	const void *name, *group;
-	size_t name_n, group_n;
+	const void *name, *group, *info, *kind = NULL;
+	size_t name_n, group_n, info_n, kind_n = 0;
 
 	if (type != RTM_NEWLINK || n < NLMSG_ALIGN(sizeof i))
 		return;
@@ -33,6 +33,10 @@ on_link(void *ctx, uint16_t type, const unsigned char *data, size_t n)
 	memcpy(l.name, name, name_n - 1);
 	if (group != NULL && group_n == sizeof l.group)
 		memcpy(&l.group, group, sizeof l.group);
+	info = nl_find(data + NLMSG_ALIGN(sizeof i), n - NLMSG_ALIGN(sizeof i), IFLA_LINKINFO, &info_n);
+	if (info != NULL)
+		kind = nl_find(info, info_n, IFLA_INFO_KIND, &kind_n);
+	l.is_bridge = kind != NULL && kind_n == sizeof "bridge" && memcmp(kind, "bridge", kind_n) == 0;
 	l.index = i.ifi_index;
 	l.found = true;
 	if (s->fn != NULL && l.group == LINK_GROUP)

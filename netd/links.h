@@ -4,7 +4,7 @@
 
 #define LINK_GROUP 0x62776b   /* "bwk" */
 
-struct link_info { int index; uint32_t group; char name[16]; bool found; };
+struct link_info { int index; uint32_t group; char name[16]; bool found, is_bridge; };
 
 int link_find(struct nl *nl, const char *name, struct link_info *ret, struct err *e) must_check;   /* found tells */
 /* All of the engine's own; fn must not talk to nl. */

@@ -105,6 +105,9 @@ make_bridge(struct netd *n, const struct net_bridge *m, struct err *e)
 		return -1;
 	if (!l.found && m->existing)
 		return err_set(e, ERR_NOT_FOUND, "bridge device %s does not exist", m->name);
+	/* or the settings that follow would change any interface of the host */
+	if (l.found && !l.is_bridge && l.group != LINK_GROUP)
+		return err_set(e, ERR_CONFLICT, "an interface named %s exists already and is no bridge", m->name);
 	if (l.found && !m->existing && l.group != LINK_GROUP)
 		return err_set(e, ERR_CONFLICT, "an interface named %s exists already and was not made by this engine", m->name);
 	if (!l.found && (bridge_make(&n->route, m->name, address, (uint32_t)m->mtu, e) < 0 || link_find(&n->route, m->name, &l, e) < 0))
@@ -266,7 +269,13 @@ publish(struct netd *n, const struct net_endpoint *m, uint32_t to_ip, struct err
 	for (size_t i = 0; i < m->ports.n; i++) {
 		struct fw_port fw;
 
-		if (parse_port(&m->ports.v[i], to_ip, &fw, e) < 0 || add_port(n, m->link, &fw, e) < 0)
+		if (parse_port(&m->ports.v[i], to_ip, &fw, e) < 0)
+			goto undo;
+		if (fw.host_port == 0 || fw.to_port == 0) {
+			err_set(e, ERR_INVALID, "invalid published port");
+			goto undo;
+		}
+		if (add_port(n, m->link, &fw, e) < 0)
 			goto undo;
 		opening[k++] = fw;
 		if (k == 64 || i + 1 == m->ports.n) {
