@@ -2,6 +2,7 @@
  * A hostile unpacker in the place of bulwark-unpacker, confined by the very code of the real one. What it is to try is the first word of
  * the stream that it should unpack; "none" makes an honest one of it.
  */
+int honest_main(int argc, char **argv);
 #define main honest_main
 #include "../../stored/unpacker.c"
 #undef main
@@ -46,7 +47,7 @@ escape(const char *what)
 		for (int i = 5; i < 200 && fd < 0; i++)
 			fd = fcntl(i, F_GETFD) >= 0 ? i : -1;
 	else if (strcmp(what, "beyond_the_limit") == 0)
-		fd = openat(UNPACK_DIR, "big", O_CREAT | O_WRONLY, 0600) < 0 || ftruncate(UNPACK_DIR, (off_t)1 << 60) < 0 ? -1 : 0;
+		fd = (fd = openat(UNPACK_DIR, "big", O_CREAT | O_WRONLY, 0600)) < 0 || ftruncate(fd, (off_t)1 << 50) < 0 ? -1 : 0;
 	else
 		return false;
 	drill_said(fd < 0, what, "it had an effect");
@@ -90,9 +91,12 @@ lie(const char *what)
 		(void)!(unlinkat(UNPACK_DIR, "0", 0) | mkdirat(UNPACK_DIR, "0", 0700));
 	else if (strcmp(what, "huge_configuration") == 0)
 		(void)!truncate("0", (off_t)1 << 40);
-	else if (strcmp(what, "tag_with_dots") == 0)
+	else if (strcmp(what, "tag_with_dots") == 0) {
+		/* an image without layers, which would be fine */
 		image.tags = (struct strs){ 1, tags };
-	else if (strcmp(what, "wrong_digest") == 0)
+		image.layers.n = 0;
+		put("0", "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}");
+	} else if (strcmp(what, "wrong_digest") == 0)
 		put("0", "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":"
 		    "[\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"]}}");
 	else if (strcmp(what, "digest_with_dots") == 0)
