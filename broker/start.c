@@ -1,4 +1,4 @@
-/* Starting a container: a sandbox from the runtime, its link from netd, then the program. */
+/* Starting a container: a sandbox from the runtime, its link from netd, then the program, then its published ports. */
 #include "broker.h"
 #include "clients.h"
 #include "create.h"
@@ -245,6 +245,34 @@ run(struct op *op)
 	peer_send(op->b, PEER_RUN, NO_run_start, &m, NULL, 0, 0, on_started, op);
 }
 
+/* ---- open ---- */
+static void
+on_opened(void *ctx, struct answer *a)
+{
+	struct op *op = ctx;
+
+	if (a->err != NULL)
+		op_failed(op, a->err);
+	else
+		op_done(op);
+}
+
+/* Published ports come last: what reached one before the program's interface is up would be lost, and a client wait for its retry. */
+static void
+open_ports(struct op *op)
+{
+	const struct network_settings *s = op->ctr->rec.network_settings;
+	struct net_name m;
+
+	/* it may have ended already */
+	if (!net_has_endpoint(op->ctr) || s->ports.n == 0) {
+		op_done(op);
+		return;
+	}
+	m = (struct net_name){ .name = s->networks.v[0].link };
+	peer_send(op->b, PEER_NET, NO_net_endpoint_open, &m, NULL, 0, PEER_AGAIN, on_opened, op);
+}
+
 void
 start_resolved(struct ctr *c, const struct run_state *state)
 {
@@ -370,6 +398,7 @@ static const struct op_step steps[] = {
 	{ "prepare", prepare, unprepare },
 	{ "network", attach, detach },
 	{ "run", run, NULL },
+	{ "open", open_ports, NULL },
 };
 const struct op_kind op_start = { .name = "start", .steps = steps, .n = sizeof steps / sizeof *steps, .flags = STEPS_JOURNAL | STEPS_ONCE,
 	.data_type = &start_data_type, .finish = finish, .resume = resume };

@@ -27,10 +27,11 @@
 #define PICK_FIRST 49153u      /* ports that the engine picks: the upper end of the dynamic range (RFC 6335) */
 #define PICK_COUNT 16383u
 
-/* A published port: the socket holds it against the host's own programs. */
+/* A published port: reserved, then opened. The socket holds it against the host's own programs. */
 struct port {
 	struct fw_port fw;
 	int sock;
+	bool open;
 	char link[16];
 	struct port *next;
 };
@@ -158,7 +159,25 @@ on_bridge_remove(struct call *c, const void *msg, struct err *e)
 	return 0;
 }
 
-/* Holds the port on the host: that somebody else has it shows here, and nobody else can take it later. */
+static int
+try_bind(int fd, const struct sockaddr_in *a)
+{
+	int on = 1, off = 0, r;
+
+	r = bind(fd, (const struct sockaddr *)a, sizeof *a);
+	if (r == 0 || errno != EADDRINUSE)
+		return r;
+	/* connections of a program that has ended (TIME_WAIT) do not matter; with the option set afterwards others could bind, too */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+		return -1;
+	r = bind(fd, (const struct sockaddr *)a, sizeof *a);
+	return r == 0 ? setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof off) : -1;
+}
+
+/*
+ * Holds the port on the host: that somebody else has it shows here, and nobody else can take it later. It does not listen: who comes
+ * before the port is open must be refused, not kept waiting.
+ */
 static int
 hold_port(const struct fw_port *p, int *ret, struct err *e)
 {
@@ -166,14 +185,11 @@ hold_port(const struct fw_port *p, int *ret, struct err *e)
 	own_fd fd = socket(AF_INET, (p->proto == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
 	const char *name = p->proto == IPPROTO_TCP ? "tcp4" : "udp4";
 	char text[16];
-	int on = 1;
 
 	text_ip4(text, p->host_ip);
 	if (fd < 0)
 		return err_sys(e, errno, "socket");
-	if (p->proto == IPPROTO_TCP && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
-		return err_sys(e, errno, "socket option");
-	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || (p->proto == IPPROTO_TCP && listen(fd, 1) < 0)) {
+	if ((p->proto == IPPROTO_TCP ? try_bind(fd, &a) : bind(fd, (struct sockaddr *)&a, sizeof a)) < 0) {
 		int sys = errno;
 
 		err_set(e, sys == EADDRINUSE ? ERR_CONFLICT : ERR_SYSTEM, "failed to listen on %s socket: listen %s %s:%u: bind: %s", p->proto == IPPROTO_TCP ? "TCP" : "UDP",
@@ -205,13 +221,48 @@ parse_port(const struct net_port *m, uint32_t to_ip, struct fw_port *p, struct e
 	return 0;
 }
 
+/* Ports that change together: as many as one transaction takes, all of them or none. */
+struct change { struct netd *n; bool open; struct port *ports[64]; size_t n_ports; };
+
+static int
+change_ports(struct change *c, struct err *e)
+{
+	struct fw_port fw[64] = { 0 };
+	size_t k = c->n_ports;
+
+	c->n_ports = 0;
+	for (size_t i = 0; i < k; i++)
+		fw[i] = c->ports[i]->fw;
+	if (c->n->firewall && fw_ports(&c->n->filter, fw, k, c->open, e) < 0)
+		return -1;
+	for (size_t i = 0; i < k; i++)
+		c->ports[i]->open = c->open;
+	return 0;
+}
+
+/* Opens or closes those of the link that are not so yet. */
+static int
+switch_ports(struct netd *n, const char *link, bool open, struct err *e)
+{
+	struct change c = { .n = n, .open = open };
+
+	for (struct port *p = n->ports; p != NULL; p = p->next) {
+		if (p->open == open || strcmp(p->link, link) != 0)
+			continue;
+		c.ports[c.n_ports++] = p;
+		if (c.n_ports == 64 && change_ports(&c, e) < 0)
+			return -1;
+	}
+	return change_ports(&c, e);
+}
+
 static void
 drop_ports(struct netd *n, const char *link)
 {
-	struct fw_port closing[64];
-	size_t k = 0;
 	struct err e = ERR_INIT;
 
+	if (switch_ports(n, link, false, &e) < 0)
+		log_err(LOG_WARN, &e, "close ports of %s", link);
 	for (struct port **slot = &n->ports; *slot != NULL;) {
 		struct port *p = *slot;
 
@@ -220,17 +271,9 @@ drop_ports(struct netd *n, const char *link)
 			continue;
 		}
 		*slot = p->next;
-		closing[k++] = p->fw;
 		fd_close(&p->sock);
 		free(p);
-		if (k == 64 || *slot == NULL) {
-			if (n->firewall && fw_ports(&n->filter, closing, k, false, &e) < 0)
-				log_err(LOG_WARN, &e, "close ports of %s", link);
-			k = 0;
-		}
 	}
-	if (k > 0 && n->firewall && fw_ports(&n->filter, closing, k, false, &e) < 0)
-		log_err(LOG_WARN, &e, "close ports of %s", link);
 }
 
 static int
@@ -259,35 +302,21 @@ add_port(struct netd *n, const char *link, const struct fw_port *fw, struct err 
 }
 
 static int
-publish(struct netd *n, const struct net_endpoint *m, uint32_t to_ip, struct err *e)
+reserve_ports(struct netd *n, const struct net_endpoint *m, uint32_t to_ip, struct err *e)
 {
-	struct fw_port opening[64];
-	size_t k = 0;
-
 	if (m->ports.n > 0 && !n->firewall)
 		return err_set(e, ERR_UNSUPPORTED, "publishing ports needs the firewall (iptables=false)");
 	for (size_t i = 0; i < m->ports.n; i++) {
 		struct fw_port fw;
 
-		if (parse_port(&m->ports.v[i], to_ip, &fw, e) < 0)
-			goto undo;
-		if (fw.host_port == 0 || fw.to_port == 0) {
+		if (parse_port(&m->ports.v[i], to_ip, &fw, e) == 0 && (fw.host_port == 0 || fw.to_port == 0))
 			err_set(e, ERR_INVALID, "invalid published port");
-			goto undo;
-		}
-		if (add_port(n, m->link, &fw, e) < 0)
-			goto undo;
-		opening[k++] = fw;
-		if (k == 64 || i + 1 == m->ports.n) {
-			if (fw_ports(&n->filter, opening, k, true, e) < 0)
-				goto undo;
-			k = 0;
+		if (e->code != ERR_NONE || add_port(n, m->link, &fw, e) < 0) {
+			drop_ports(n, m->link);
+			return -1;
 		}
 	}
 	return 0;
-undo:
-	drop_ports(n, m->link);
-	return -1;
 }
 
 static bool
@@ -348,13 +377,26 @@ on_endpoint_create(struct call *c, const void *msg, struct err *e)
 		return -1;
 	if (!l.found)
 		return err_set(e, ERR_NOT_FOUND, "the bridge %s is gone", b->name);
-	if (publish(n, m, address, e) < 0)
+	if (reserve_ports(n, m, address, e) < 0)
 		return -1;
 	if (veth_make(&n->route, m->link, l.index, m->ifname, c->fds[0], mac, (uint32_t)m->mtu, e) < 0 ||
 	    (!b->icc && !bridged_frames_are_filtered(n) && port_isolate(&n->route, m->link, e) < 0)) {
 		drop_ports(n, m->link);
 		return -1;
 	}
+	call_ok(c);
+	return 0;
+}
+
+static int
+on_endpoint_open(struct call *c, const void *msg, struct err *e)
+{
+	const struct net_name *m = msg;
+
+	if (!is_ifname(m->name))
+		return err_set(e, ERR_INVALID, "malformed endpoint");
+	if (switch_ports(c->ctx, m->name, true, e) < 0)
+		return -1;
 	call_ok(c);
 	return 0;
 }
@@ -439,7 +481,8 @@ on_sync(struct call *c, const void *msg, struct err *e)
 		char text[64];
 
 		snprintf(text, sizeof text, "%s%s", p->address != NULL ? p->address : "", p->address != NULL && strchr(p->address, '/') != NULL ? "" : "/32");
-		if (!is_ifname(p->link) || !text_to_cidr4(text, &address, &prefix) || publish(n, p, address, &one) < 0)
+		if (!is_ifname(p->link) || !text_to_cidr4(text, &address, &prefix) || reserve_ports(n, p, address, &one) < 0 ||
+		    switch_ports(n, p->link, true, &one) < 0)
 			log_err(LOG_ERROR, &one, "ports of %s stay closed", p->link != NULL ? p->link : "?");
 	}
 	call_ok(c);
@@ -508,6 +551,7 @@ netd_edge(struct comp *c, const char *name, int fd, struct err *e)
 		[NO_net_bridge_create] = on_bridge_create, [NO_net_bridge_remove] = on_bridge_remove,
 		[NO_net_endpoint_create] = on_endpoint_create, [NO_net_endpoint_remove] = on_endpoint_remove, [NO_net_sync] = on_sync,
 		[NO_net_clear] = on_clear, [NO_net_port_pick] = on_port_pick,
+		[NO_net_endpoint_open] = on_endpoint_open,
 	};
 	struct netd *n = c->ctx;
 	struct edge_conf conf = { .table = &net_edge, .side = EDGE_B, .handlers = handlers, .n_handlers = net_edge_end, .ctx = n,

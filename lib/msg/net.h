@@ -50,14 +50,18 @@ REC_DECLARE(net_state, NET_STATE_FIELDS)
 	/* exists already with the same settings: fine */ \
 	ROW(net_bridge_create,   1, A,   net_bridge,    0, none,    0) \
 	ROW(net_bridge_remove,   2, A,   net_name,      0, none,    0) \
-	/* descriptor: the network namespace. Link into it, ports published. All or nothing. A host port that is taken is
-	   ERR_CONFLICT. An endpoint with no link ("") publishes nothing and is refused. */ \
+	/* descriptor: the network namespace. Link into it, host ports reserved (net_endpoint_open opens them). All or nothing. A
+	   host port that is taken is ERR_CONFLICT. An endpoint with no link ("") publishes nothing and is refused. */ \
 	ROW(net_endpoint_create, 3, A,   net_endpoint,  1, none,    0) \
 	/* ports are closed at once; the link goes with its namespace or is deleted without waiting. Unknown is fine. */ \
 	ROW(net_endpoint_remove, 4, A,   net_endpoint,  0, none,    0) \
+	/* opens the ports of its endpoints, too */ \
 	ROW(net_sync,            5, A,   net_state,     0, none,    0) \
 	/* removes all that the engine made: table, links, its own bridges */ \
 	ROW(net_clear,           6, A,   none,          0, none,    0) \
 	/* host side of a port picked by the engine: a free one from the local range, or ERR_LIMIT */ \
-	ROW(net_port_pick,       7, A,   net_port,      0, net_port, 0)
+	ROW(net_port_pick,       7, A,   net_port,      0, net_port, 0) \
+	/* the link's reserved ports are opened: what comes in before its container has an interface that is up would be lost.
+	   Open already or unknown is fine. */ \
+	ROW(net_endpoint_open,   8, A,   net_name,      0, none,    0)
 EDGE_DECLARE(net_edge, NET_MESSAGES)

@@ -115,7 +115,7 @@ on_cancel(struct call *c, const void *msg, struct err *e)
 	struct stand_ctr *k = stand_ctr_of(s, m->id);
 
 	s->cancels++;
-	if (k != NULL && strcmp(k->state, "prepared") == 0)
+	if (k != NULL && strcmp(k->state, "exited") != 0)
 		*k = (struct stand_ctr){ 0 };
 	call_ok(c);
 	return 0;
@@ -355,6 +355,18 @@ on_endpoint_remove(struct call *c, const void *msg, struct err *e)
 }
 
 static int
+on_open(struct call *c, const void *msg, struct err *e)
+{
+	struct stand *s = c->ctx;
+
+	s->opened++;
+	if (s->fail_open)
+		return err_set(e, ERR_SYSTEM, "no memory for ports");
+	call_ok(c);
+	return 0;
+}
+
+static int
 on_sync(struct call *c, const void *msg, struct err *e)
 {
 	struct stand *s = c->ctx;
@@ -386,7 +398,7 @@ static const edge_fn store_handlers[store_edge_end] = { [NO_store_rw_create] = o
 	[NO_store_import] = on_refuse, [NO_store_save] = on_refuse, [NO_store_drop] = on_drop, [NO_store_list] = on_inventory };
 static const edge_fn net_handlers[net_edge_end] = { [NO_net_bridge_create] = on_ok, [NO_net_bridge_remove] = on_ok,
 	[NO_net_endpoint_create] = on_endpoint, [NO_net_endpoint_remove] = on_endpoint_remove, [NO_net_sync] = on_sync, [NO_net_clear] = on_ok,
-	[NO_net_port_pick] = on_pick };
+	[NO_net_port_pick] = on_pick, [NO_net_endpoint_open] = on_open };
 static const edge_fn api_side[api_edge_end] = { [NO_client_open] = on_ok };
 
 static struct edge **

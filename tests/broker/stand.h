@@ -15,7 +15,8 @@ struct stand {
 	/* what the stand-ins have */
 	struct stand_ctr ctrs[STAND_CONTAINERS];
 	struct index rws, volumes, layers, images;
-	size_t endpoints, cancels, deletes, drops;
+	size_t endpoints, opened, cancels, deletes, drops;
+	bool fail_open;
 	struct index published;
 	/* script */
 	char run_error[200];         /* run_start fails with this */

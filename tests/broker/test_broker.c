@@ -171,9 +171,32 @@ a_taken_port_is_said_and_undone(void **state)
 	assert_non_null(strstr(s->err.text, "driver failed programming external connectivity on endpoint bb ("));
 	assert_non_null(strstr(s->err.text, "): Bind for 0.0.0.0:18120 failed: port is already allocated"));
 	assert_string_equal(inspect(s, "bb")->state->status, "created");
+	assert_int_equal(s->opened, 1);
 	stand_exit(s, a, 0);
 	stand_run(s, 20);
 	assert_int_equal(stand_call(s, NO_container_start, REF("bb"), NULL, 0), 0);
+	assert_int_equal(s->opened, 2);
+}
+
+static void
+a_port_that_cannot_be_opened_takes_the_start_back(void **state)
+{
+	struct stand *s = *state;
+	char a[65];
+	struct port_binding binding = { .host_port = (char *)(uintptr_t)"18120" };
+	struct port_map map = { .port = (char *)(uintptr_t)"80/tcp", .bindings = { 1, &binding } };
+	struct host_config h = { .port_bindings = { 1, &map } };
+
+	assert_non_null(stand_create(s, "aa", &h, a));
+	s->fail_open = true;
+	assert_int_equal(stand_call(s, NO_container_start, REF("aa"), NULL, 0), -1);
+	assert_string_equal(s->err.text, "no memory for ports");
+	assert_int_equal(s->cancels, 1);
+	assert_int_equal(s->endpoints, 0);
+	assert_false(inspect(s, "aa")->state->running);
+	s->fail_open = false;
+	assert_int_equal(stand_call(s, NO_container_start, REF("aa"), NULL, 0), 0);
+	assert_true(inspect(s, "aa")->state->running);
 }
 
 static void
@@ -620,7 +643,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_container_lives_and_dies), T(names_and_ids_are_found_or_refused_in_the_known_words), T(defaults_are_filled_in),
-		T(what_is_not_built_is_refused), T(a_failed_start_leaves_it_created), T(a_taken_port_is_said_and_undone),
+		T(what_is_not_built_is_refused), T(a_failed_start_leaves_it_created), T(a_taken_port_is_said_and_undone), T(a_port_that_cannot_be_opened_takes_the_start_back),
 		T(a_range_takes_the_next_free_port), T(stop_kills_after_its_timeout), T(restart_policy_counts_and_gives_up),
 		T(removed_automatically_with_its_anonymous_volume), T(a_volume_in_use_is_not_removed), T(an_image_in_use_is_not_removed),
 		T(an_interrupted_create_is_undone), T(an_interrupted_start_is_undone), T(a_start_that_succeeded_unheard_is_adopted),

@@ -93,6 +93,15 @@ main(int argc, char **argv)
 
 	if (edge_call(n, NO_net_endpoint_create, &ep, &ns, 1, &a, &nothing, NULL, 0, NULL, 3000, &e) < 0)
 		die("endpoint");
+	/* reserved: a client is refused at once, a listener finds the port taken */
+	if (system("timeout 1 busybox nc 127.0.0.1 18080 </dev/null; echo \"before it is open: $? (1 is refused)\"; busybox nc -l -p 18080; echo \"listener: $?\"") != 0)
+		printf("?\n");
+	struct net_name link = { .name = ep.link }, unknown = { .name = (char *)"bw9999" };
+
+	if (edge_call(n, NO_net_endpoint_open, &link, NULL, 0, &a, &nothing, NULL, 0, NULL, 3000, &e) < 0 ||
+	    edge_call(n, NO_net_endpoint_open, &link, NULL, 0, &a, &nothing, NULL, 0, NULL, 3000, &e) < 0 ||
+	    edge_call(n, NO_net_endpoint_open, &unknown, NULL, 0, &a, &nothing, NULL, 0, NULL, 3000, &e) < 0)
+		die("open");
 	struct net_endpoint second = ep;
 
 	second.link = (char *)"bw0002";
@@ -100,10 +109,10 @@ main(int argc, char **argv)
 		die("a port was given twice");
 	printf("refused: %s\n", e.text);
 	snprintf(cmd, sizeof cmd, "nft list ruleset; ip -d link show; bridge -d link show | head -4; nsenter --net=/proc/%d/ns/net sh -c 'ip link set lo up; ip link set eth0 up; "
-	    "ip addr add 172.29.0.2/16 dev eth0; ip route add default via 172.29.0.1; ip link; (while :; do echo hello | busybox nc -l -p 80; done) & echo $! >/tmp/netd_try_pid; sleep 0.3'", inside);
+	    "ip addr add 172.29.0.2/16 dev eth0; ip route add default via 172.29.0.1; ip link; (while :; do echo hello | timeout 15 busybox nc -l -p 80 >/dev/null; done) & echo $! >/tmp/netd_try_pid; sleep 0.3'", inside);
 	if (system(cmd) != 0)
 		printf("set-up failed\n");
-	if (system("for a in 127.0.0.1 172.29.0.1; do busybox nc -w 2 $a 18080 </dev/null; done") != 0)
+	if (system("for a in 127.0.0.1 172.29.0.1; do sleep 0.2; busybox nc -w 2 $a 18080 </dev/null; done") != 0)
 		printf("not reached\n");
 	struct net_port pick = { .proto = (char *)"tcp", .container_port = 81 }, picked;
 
