@@ -66,11 +66,11 @@ static const char *const sys_stored[] = { SYS_BASE, SYS_FILES, "setxattr", "lset
 static const char *const sys_unpacker[] = { SYS_BASE, SYS_FILES, "setxattr", "lsetxattr", "fsetxattr", "getxattr", "lgetxattr",
 	"fgetxattr", "flistxattr", "llistxattr", "listxattr", "removexattr", "lremovexattr", "mknodat", "mknod", "symlink", "lchown", "utime", "futimesat",
 	"chdir", "fchdir", "setresuid", "setresgid", "capget", "capset", "creat", NULL };
-/* No open at all: the log file that rotation makes is created beneath a held directory. accept4: the runtime comes back after a
+/* openat: the log file that rotation makes is created beneath a held directory, to which Landlock confines it once it is told of it. accept4: the runtime comes back after a
    restart; wait4: the container's first process, whose parent it is */
 static const char *const sys_monitor[] = { SYS_BASE, "openat", "unlinkat", "renameat", "renameat2", "fsync", "fdatasync", "accept4", "wait4", "waitid",
 	"kill", "pidfd_send_signal", "pidfd_open", "ioctl", "splice", "tee", "socketpair", "pipe2", "getsockname", "setsockopt", "fstatfs",
-	"signalfd4", "fallocate", "linkat", "mkdirat", NULL };
+	"signalfd4", "fallocate", "linkat", "mkdirat", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", NULL };
 /* What no container and nothing else that the runtime starts has a use for; all of it needs a host capability anyway. */
 static const char *const sys_denied[] = { "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "swapon",
 	"swapoff", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "acct", "quotactl", "quotactl_fd", "nfsservctl", "iopl", "ioperm",
@@ -88,7 +88,7 @@ const struct role_row role_table[ROLE_COUNT] = {
 		.landlock = LANDLOCK_EMPTY, .syscalls = sys_worker, .nofile = 16384 },
 	[ROLE_RUNTIME] = { .name = "runtime", .binary = "bulwark-runtime", .user = "bulwark-run", .landlock = LANDLOCK_NONE,
 		.nofile = 16384, .may_dump = true },
-	[ROLE_MONITOR] = { .name = "monitor", .binary = "bulwark-monitor", .user = "bulwark-run", .landlock = LANDLOCK_NONE,
+	[ROLE_MONITOR] = { .name = "monitor", .binary = "bulwark-monitor", .user = "bulwark-run", .landlock = LANDLOCK_TREES,
 		.syscalls = sys_monitor, .no_new_privs = true },
 	/* no Landlock: its domain may not look at the namespaces of processes outside of it, which is what this role is for */
 	[ROLE_IDMAPPER] = { .name = "idmapper", .binary = "bulwark-idmapper", .user = "bulwark-idmap", .no_new_privs = true,

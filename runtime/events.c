@@ -236,6 +236,8 @@ mon_says(struct mon *m, struct wire *w)
 
 	switch (w->kind) {
 	case W_CLONED:
+		if (m->pidfd >= 0)
+			break;
 		if (box_cloned(m, w, &e) < 0) {
 			start_failed(m, &e);
 			return false;
@@ -262,11 +264,12 @@ mon_says(struct mon *m, struct wire *w)
 		return true;
 	}
 	default:
-		err_set(&e, ERR_PROTOCOL, "message %d", (int)w->kind);
-		log_err(LOG_ATTACK, &e, "the monitor of %.12s broke the rules", m->box->id);
-		mon_gone(m);
-		return false;
+		break;
 	}
+	err_set(&e, ERR_PROTOCOL, "message %d", (int)w->kind);
+	log_err(LOG_ATTACK, &e, "the monitor of %.12s broke the rules", m->box->id);
+	mon_gone(m);
+	return false;
 }
 
 void
