@@ -152,6 +152,13 @@ static int c_nice_realtime(void)
 
 	return refused(sched_setscheduler(0, SCHED_FIFO, &p));
 }
+static int c_unlock_read_only(void)
+{
+	/* the program itself, mounted read-only */
+	if (mount(NULL, "/hostile", NULL, MS_REMOUNT | MS_BIND, NULL) < 0)
+		return errno;
+	return refused(unlink("/hostile") < 0 ? chmod("/hostile", 0700) : 0);
+}
 static int c_oom_score(void) { return write_to("/proc/self/oom_score_adj", "-1000"); }
 
 static const struct attack more[] = {
@@ -163,6 +170,7 @@ static const struct attack more[] = {
 	{ "abstract_sockets", c_abstract_sockets }, { "inherited_descriptors", c_inherited_descriptors }, { "escape_by_cwd", c_escape_by_cwd },
 	{ "self_exe", c_self_exe }, { "link_host_file", c_link_host_file }, { "pivot_up", c_pivot_up }, { "host_ids_by_chown", c_host_ids_by_chown },
 	{ "realtime", c_nice_realtime }, { "oom_score", c_oom_score },
+	{ "unlock_read_only", c_unlock_read_only },
 };
 /* of the common ones those that a container must not have */
 static const char *const common[] = { "load_module", "kexec", "set_clock", "io_uring", "keyring", "bpf" };
