@@ -488,10 +488,8 @@ on_host_mount_give(struct call *c, const void *msg, struct err *e)
 
 	if (c->nfds != 1 || w->wishes.n > EDGE_FDS_MAX)
 		return err_set(e, ERR_PROTOCOL, "mount_give on this edge needs one descriptor");
-	if (check_namespace(m, c->fds[0], 0, e) < 0) {
-		log_err(LOG_ATTACK, e, "no mount given");
+	if (check_namespace(m, c->fds[0], 0, e) < 0)
 		return -1;
-	}
 	for (n = 0; n < w->wishes.n; n++)
 		if (give(m, &w->wishes.v[n], c->fds, true, &fds[n], e) < 0) {
 			close_all(fds, n);

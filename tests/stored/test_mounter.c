@@ -478,6 +478,58 @@ namespace_must_be_a_child_of_the_hosts(void **state)
 	assert_int_equal(e.code, ERR_PROTOCOL);
 }
 
+static int
+wish_on(struct edge *edge, struct mount_wish w, int ns, struct err *e)
+{
+	struct mount_wishes m = { .wishes = { 1, &w } };
+	own_arena a = ARENA_INIT;
+	int fd = -1;
+	size_t n = 0;
+
+	err_clear(e);
+	return edge_call(edge, NO_mount_give, &m, &ns, 1, &a, NULL, &fd, 1, &n, 5000, e) < 0 ? -1 : fd;
+}
+
+/* Mounts for containers without a user namespace: only on the edge that the supervisor gives to the host-runtime. */
+static void
+the_hosts_ids_are_given_on_their_own_edge_only(void **state)
+{
+	struct ctl_edge name = { .name = "hostmount" };
+	struct edge_conf conf = { .table = &mount_edge, .side = EDGE_A, .peer = "role" };
+	struct err e = ERR_INIT;
+	own_arena a = ARENA_INIT;
+	own_fd layer = -1, host = -1, map = -1;
+	struct edge *edge;
+	int pair[2];
+
+	ROOT_ONLY();
+	map = make_userns(IMAGE_ID_BASE, 0, ID_RANGE_SIZE);
+	assert_int_equal(wish_on(t.role.edge, (struct mount_wish){ .kind = "host", .name = at("host") }, map, &e), -1);
+	assert_int_equal(e.code, ERR_PROTOCOL);
+	assert_int_equal(edge_pair(pair, &e), 0);
+	assert_int_equal(edge_call(t.role.ctl, NO_ctl_edge, &name, &pair[1], 1, &a, NULL, NULL, 0, NULL, 5000, &e), 0);
+	close(pair[1]);
+	edge = edge_new(t.loop, pair[0], &conf, &e);
+	assert_non_null(edge);
+	layer = wish_on(edge, (struct mount_wish){ .kind = "layer", .name = ID }, map, &e);
+	assert_true(layer >= 0);
+	assert_int_equal(owner(layer, "f33"), 33);
+	assert_int_equal(flags_of(layer) & (ST_RDONLY | ST_NODEV), ST_RDONLY | ST_NODEV);
+	host = wish_on(edge, (struct mount_wish){ .kind = "host", .name = at("host"), .read_only = true }, map, &e);
+	assert_true(host >= 0);
+	assert_int_equal(owner(host, "user"), 1000);
+	assert_int_equal(flags_of(host) & ST_RDONLY, ST_RDONLY);
+	/* the floor is the same */
+	assert_int_equal(wish_on(edge, (struct mount_wish){ .kind = "host", .name = at("secret/file") }, map, &e), -1);
+	assert_int_equal(e.code, ERR_DENIED);
+	assert_int_equal(wish_on(edge, (struct mount_wish){ .kind = "host", .name = at("store") }, map, &e), -1);
+	assert_int_equal(e.code, ERR_DENIED);
+	edge_free(edge);
+	/* the runtime's edge is still there, and as it was */
+	assert_int_equal(wish_on(t.role.edge, (struct mount_wish){ .kind = "layer", .name = ID }, map, &e), -1);
+	host_paths_keep_their_ids(state);
+}
+
 int
 main(void)
 {
@@ -494,6 +546,7 @@ main(void)
 		cmocka_unit_test(host_flags_cannot_be_cleared_by_who_is_given_the_mount),
 		cmocka_unit_test(many_wishes_at_once_are_quick),
 		cmocka_unit_test(namespace_must_be_a_child_of_the_hosts),
+		cmocka_unit_test(the_hosts_ids_are_given_on_their_own_edge_only),
 	};
 
 	if (geteuid() == 0 && (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0))
