@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/openat2.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -370,6 +371,15 @@ make_argv(struct stage *s, char ***ret, struct err *e)
 	return 0;
 }
 
+/* Else it possesses the session keyring of whoever started the engine. */
+static int
+leave_keyring(struct err *e)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		return err_sys(e, errno, "make a session keyring");
+	return 0;
+}
+
 /* Becomes the user and finds the program as that user would. */
 static int
 prepare_program(struct stage *s, uint64_t caps, char *program, size_t size, struct err *e)
@@ -379,7 +389,7 @@ prepare_program(struct stage *s, uint64_t caps, char *program, size_t size, stru
 
 	if (s->process->args.n == 0)
 		return err_set(e, ERR_INVALID, "no command specified");
-	if (set_oom_score(s, e) < 0 || set_limits(s, e) < 0)
+	if (set_oom_score(s, e) < 0 || set_limits(s, e) < 0 || leave_keyring(e) < 0)
 		return -1;
 	if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_sys(e, errno, "close descriptors");
