@@ -24,6 +24,7 @@
 #define OUT_MAX     ((size_t)256 << 20)
 
 static void serve_input(struct client *c);
+static void keep_input(struct client *c);
 
 /* ---- life ---- */
 
@@ -37,6 +38,9 @@ watch(struct client *c)
 		return;
 	if (c->state == CLIENT_HEAD || c->state == CLIENT_BODY || c->state == CLIENT_LINGER || (c->state == CLIENT_BUSY && c->want_body))
 		events |= EPOLLIN;
+	else if (c->state == CLIENT_BUSY || c->state == CLIENT_FLUSH)
+		/* switched off only when something comes that nobody wants yet (on_ready): most clients wait for their answer */
+		events |= c->io.events & EPOLLIN;
 	if (c->state == CLIENT_BUSY && c->eof_cancels)
 		events |= EPOLLRDHUP;
 	/* input that was read already is served from the loop as well, not from within an answer */
@@ -93,7 +97,7 @@ client_hand_over(struct client *c)
 static void
 on_trim(struct loop_timer *t)
 {
-	(void)t;
+	buf_done(&((struct worker *)(void *)((char *)t - offsetof(struct worker, trim)))->spare);
 	(void)malloc_trim(0);
 }
 
@@ -135,7 +139,7 @@ reset(struct client *c)
 	c->body = (struct buf)BUF_INIT((size_t)8 << 20);
 	/* an idle connection costs little */
 	if (c->in.used == 0)
-		buf_done(&c->in);
+		keep_input(c);
 	if (c->out.used == 0)
 		buf_done(&c->out);
 	loop_timer_set(c->w->loop, &c->timer, c->in.used > 0 ? HEAD_TIME : IDLE_TIME);
@@ -206,6 +210,8 @@ on_ready(struct loop_io *io, uint32_t events)
 {
 	struct client *c = (struct client *)(void *)((char *)io - offsetof(struct client, io));
 
+	if ((events & EPOLLIN) != 0 && (c->state == CLIENT_FLUSH || (c->state == CLIENT_BUSY && !c->want_body)))
+		loop_change(io, io->events & ~(uint32_t)EPOLLIN);
 	if ((events & EPOLLOUT) != 0 && c->out.used > 0)
 		client_flush(c);
 	if (!c->dead && (events & EPOLLOUT) != 0 && c->want_drain && c->out.used < OUT_HIGH) {
@@ -458,6 +464,17 @@ use_input(struct client *c)
 			break;
 }
 
+/* An idle connection holds no memory for input, but one of them leaves its own to the next that needs some. */
+static void
+keep_input(struct client *c)
+{
+	if (c->in.data == NULL)
+		return;
+	buf_done(&c->w->spare);
+	c->w->spare = c->in;
+	c->in = (struct buf)BUF_INIT(IN_MAX);
+}
+
 static void
 serve_input(struct client *c)
 {
@@ -468,6 +485,11 @@ serve_input(struct client *c)
 		use_input(c);
 		if (c->dead || !(c->state == CLIENT_HEAD || c->state == CLIENT_LINGER || reads_body(c)))
 			return;
+		if (c->in.data == NULL) {
+			c->in = c->w->spare;
+			c->in.max = IN_MAX;
+			c->w->spare = (struct buf)BUF_INIT(IN_MAX);
+		}
 		if (!buf_room(&c->in, READ_SIZE)) {
 			client_kill(c);
 			return;
@@ -477,7 +499,7 @@ serve_input(struct client *c)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
 			if (c->in.used == 0 && c->state == CLIENT_HEAD)
-				buf_done(&c->in);
+				keep_input(c);
 			return;
 		}
 		if (n <= 0) {
@@ -499,9 +521,14 @@ serve_input(struct client *c)
 		else if (c->state == CLIENT_BODY)
 			loop_timer_set(c->w->loop, &c->timer, BODY_TIME);
 		c->in.used += (size_t)n;
+		/* that was all for now: should there be more, the loop comes back */
+		if ((size_t)n < READ_SIZE)
+			break;
 	}
 	/* what the last round read may be all that ever comes: no event would bring us back to it */
 	use_input(c);
+	if (!c->dead && c->in.used == 0 && c->state == CLIENT_HEAD)
+		keep_input(c);
 }
 
 void

@@ -36,6 +36,7 @@ struct worker {
 	char date[40];                 /* of the second below */
 	int64_t date_second;
 	struct loop_timer trim;
+	struct buf spare;              /* memory of the last idle connection's input, for the next that has some */
 };
 
 enum body_kind {

@@ -15,6 +15,9 @@ struct query {
 	struct broker *b;
 	const struct api_list *m;
 	const struct ctr *before, *since;
+	/* the last image that was looked up: most containers of a list have the same */
+	const char *image_name;
+	const struct img *image;
 };
 
 static bool
@@ -179,19 +182,22 @@ fill_ports(const struct ctr *c, struct arena *a, struct container_summary *s)
 
 /* The name that the user gave, as long as it still means this image. */
 static char *
-image_name_of(const struct broker *b, const struct ctr *c)
+image_name_of(struct query *q, const struct ctr *c)
 {
 	struct err ignored = ERR_INIT;
-	const struct img *img = img_find(b, c->rec.image_name, &ignored);
 
-	return img != NULL && text_same(img->rec.id, c->rec.image) ? c->rec.image_name : c->rec.image;
+	if (q->image_name == NULL || !text_same(q->image_name, c->rec.image_name)) {
+		q->image = img_find(q->b, c->rec.image_name, &ignored);
+		q->image_name = c->rec.image_name;
+	}
+	return q->image != NULL && text_same(q->image->rec.id, c->rec.image) ? c->rec.image_name : c->rec.image;
 }
 
 static int
-fill(const struct broker *b, struct ctr *c, struct arena *a, struct container_summary *s)
+fill(struct query *q, struct ctr *c, struct arena *a, struct container_summary *s)
 {
 	s->id = c->id;
-	s->image = image_name_of(b, c);
+	s->image = image_name_of(q, c);
 	s->image_id = c->rec.image;
 	s->command = command_of(c, a);
 	s->created = c->rec.created;
@@ -295,7 +301,7 @@ handle_container_list(struct call *call, const void *msg, struct err *e)
 	if (answer.items.v == NULL)
 		return err_memory(e);
 	for (; answer.items.n < limit; answer.items.n++)
-		if (fill(q.b, found[answer.items.n], &call->arena, &answer.items.v[answer.items.n]) < 0)
+		if (fill(&q, found[answer.items.n], &call->arena, &answer.items.v[answer.items.n]) < 0)
 			return err_memory(e);
 	call_reply(call, &answer, NULL, 0);
 	return 0;

@@ -22,7 +22,7 @@ buf_reset(struct buf *b)
 }
 
 bool
-buf_room(struct buf *b, size_t n)
+buf_grow(struct buf *b, size_t n)
 {
 	size_t want;
 	unsigned char *grown;
@@ -95,18 +95,19 @@ buf_put_u8(struct buf *b, uint8_t v)
 void
 buf_put_u32(struct buf *b, uint32_t v)
 {
-	unsigned char p[4];
-
-	for (unsigned i = 0; i < 4; i++)
-		p[i] = (unsigned char)(v >> (8 * i));
-	buf_put(b, p, sizeof p);
+	if (!buf_room(b, sizeof v))
+		return;
+	for (unsigned i = 0; i < sizeof v; i++)
+		b->data[b->used++] = (unsigned char)(v >> (8 * i));
 }
 
 void
 buf_put_u64(struct buf *b, uint64_t v)
 {
-	buf_put_u32(b, (uint32_t)v);
-	buf_put_u32(b, (uint32_t)(v >> 32));
+	if (!buf_room(b, sizeof v))
+		return;
+	for (unsigned i = 0; i < sizeof v; i++)
+		b->data[b->used++] = (unsigned char)(v >> (8 * i));
 }
 
 void
@@ -161,9 +162,12 @@ read_u32(struct reader *r)
 uint64_t
 read_u64(struct reader *r)
 {
-	uint64_t low = read_u32(r);
+	const unsigned char *p = read_bytes(r, 8);
+	uint64_t v = 0;
 
-	return low | (uint64_t)read_u32(r) << 32;
+	for (unsigned i = 0; p != NULL && i < 8; i++)
+		v |= (uint64_t)p[i] << (8 * i);
+	return v;
 }
 
 struct arena_block {

@@ -19,7 +19,13 @@ struct buf {
 void buf_done(struct buf *b);
 #define own_buf __attribute__((cleanup(buf_done))) struct buf
 void buf_reset(struct buf *b);                      /* empty, memory kept */
-bool buf_room(struct buf *b, size_t n);             /* makes room for n more bytes; false if over max or no memory */
+bool buf_grow(struct buf *b, size_t n);
+/* Makes room for n more bytes; false if over max or no memory. */
+static inline bool
+buf_room(struct buf *b, size_t n)
+{
+	return (!b->failed && n < b->size - b->used && b->used <= b->max && n <= b->max - b->used) || buf_grow(b, n);
+}
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);

@@ -30,6 +30,7 @@ REC_DEFINE(edge_error, EDGE_ERROR_FIELDS)
 enum { KIND_REQUEST, KIND_REPLY, KIND_ERROR, KIND_MORE, KIND_CANCEL, KIND_COUNT };
 #define FLAG_MEMFD 1u
 #define HEAD 16u
+#define KEPT_MAX ((size_t)128 << 10)
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 struct pending {
@@ -239,11 +240,10 @@ put_head(unsigned char *h, unsigned no, unsigned kind, unsigned flags, uint32_t 
 }
 
 static int
-transmit(struct edge *edge, const struct edge_row *row, unsigned kind, uint32_t id, const struct rec_type *t, const void *msg,
-    const int *fds, size_t nfds, struct err *e)
+encode_and_send(struct edge *edge, const struct edge_row *row, unsigned kind, uint32_t id, const struct rec_type *t, const void *msg,
+    const int *fds, size_t nfds, struct buf *b, struct err *e)
 {
 	static const unsigned char room[HEAD];
-	own_buf b = BUF_INIT(EDGE_BODY_MAX + HEAD);
 	own_fd memfd = -1;
 	int all[EDGE_FDS_MAX + 1];
 	size_t n;
@@ -251,27 +251,42 @@ transmit(struct edge *edge, const struct edge_row *row, unsigned kind, uint32_t 
 
 	if (nfds > EDGE_FDS_MAX)
 		return err_set(e, ERR_INVALID, "%s: %zu descriptors", row->name, nfds);
-	buf_put(&b, room, HEAD);
-	if (rec_encode(t, msg, &b, e) < 0)
+	buf_put(b, room, HEAD);
+	if (rec_encode(t, msg, b, e) < 0)
 		return err_wrap(e, "send %s", row->name);
 	if (nfds > 0)
 		memcpy(all, fds, nfds * sizeof *fds);
-	n = b.used;
-	if (b.used - HEAD > EDGE_INLINE) {
-		if (put_body_in_memfd(&b, &memfd, e) < 0)
+	n = b->used;
+	if (b->used - HEAD > EDGE_INLINE) {
+		if (put_body_in_memfd(b, &memfd, e) < 0)
 			return -1;
 		flags = FLAG_MEMFD;
 		all[nfds++] = memfd;
 		n = HEAD;
 	}
-	put_head(b.data, row->no, kind, flags, id, (uint32_t)(b.used - HEAD));
+	put_head(b->data, row->no, kind, flags, id, (uint32_t)(b->used - HEAD));
 	if (edge->queue == NULL) {
-		if (send_packet(edge->io.fd, b.data, n, all, nfds) == 0)
+		if (send_packet(edge->io.fd, b->data, n, all, nfds) == 0)
 			return 0;
 		if (errno != EAGAIN && errno != ENOBUFS && errno != ETOOMANYREFS)
 			return err_sys(e, errno, "send %s to %s", row->name, edge->conf.peer);
 	}
-	return queue_packet(edge, b.data, n, all, nfds, e);
+	return queue_packet(edge, b->data, n, all, nfds, e);
+}
+
+static int
+transmit(struct edge *edge, const struct edge_row *row, unsigned kind, uint32_t id, const struct rec_type *t, const void *msg,
+    const int *fds, size_t nfds, struct err *e)
+{
+	/* its memory is kept from message to message; nobody sends while somebody encodes */
+	static struct buf b = BUF_INIT(EDGE_BODY_MAX + HEAD);
+	int r;
+
+	buf_reset(&b);
+	r = encode_and_send(edge, row, kind, id, t, msg, fds, nfds, &b, e);
+	if (b.size > KEPT_MAX)
+		buf_done(&b);
+	return r;
 }
 
 static void
@@ -652,7 +667,9 @@ out:
 static int
 receive(struct edge *edge)
 {
-	unsigned char packet[EDGE_INLINE + HEAD + 1];
+	/* one for all: a message is decoded into memory of its own before anybody else receives. Not on the stack, where it would be
+	   cleared for each packet. */
+	static unsigned char packet[EDGE_INLINE + HEAD + 1];
 	struct iovec iov = { packet, sizeof packet };
 	union {
 		struct cmsghdr align;
