@@ -1,13 +1,21 @@
 #include "db.h"
 
+#include "fd.h"
 #include "log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SCHEMA_VERSION 1
+#define LOG_NAME "state.db-wal"
+#define LOG_PAGES 1000        /* SQLite writes its log back into the database when it is as long as this, and begins it anew */
+#define LOG_SIZE ((size_t)(LOG_PAGES + 64) * (4096 + 24))
 #define RECORD_MAX ((size_t)16 << 20)
 
 static const char *const table_names[DB_TABLE_COUNT] = { "containers", "images", "volumes", "networks", "execs", "journal", "meta" };
@@ -115,11 +123,36 @@ prepare_all(struct db *db, struct err *e)
 	    prepare(db, "ROLLBACK", &db->rollback, e) < 0 ? -1 : 0;
 }
 
+/*
+ * Makes the log as long as it will ever be. A commit that makes a file longer has to wait for the file system's journal, and so for
+ * whatever else is being written to that disk; one that overwrites waits for its own pages only. SQLite reads no further than the last
+ * frame with its present checksum, so what zeros follow do not matter. Without the room all works the same, only slower.
+ */
+static void
+lengthen_log(void)
+{
+	static const unsigned char zeros[65536];
+	own_fd fd = open(LOG_NAME, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	for (off_t at = st.st_size; at < (off_t)LOG_SIZE; at += (off_t)sizeof zeros)
+		if (pwrite(fd, zeros, sizeof zeros, at) != (ssize_t)sizeof zeros) {
+			(void)!ftruncate(fd, st.st_size);
+			return;
+		}
+	(void)fsync(fd);
+}
+
 struct db *
 db_open(struct err *e)
 {
+	char checkpoint[64];
+
 	struct db *db = calloc(1, sizeof *db);
 
+	snprintf(checkpoint, sizeof checkpoint, "PRAGMA wal_autocheckpoint = %d", LOG_PAGES);
 	if (db == NULL) {
 		err_set(e, ERR_NO_MEMORY, "database");
 		return NULL;
@@ -133,11 +166,12 @@ db_open(struct err *e)
 	}
 	/* exclusive: one process, so the wal index lives on the heap and no shared memory file is needed */
 	if (run(db, "PRAGMA locking_mode = EXCLUSIVE", e) < 0 || run(db, "PRAGMA journal_mode = WAL", e) < 0 ||
-	    run(db, "PRAGMA synchronous = FULL", e) < 0 || run(db, "PRAGMA wal_autocheckpoint = 2000", e) < 0 ||
+	    run(db, "PRAGMA synchronous = FULL", e) < 0 || run(db, checkpoint, e) < 0 ||
 	    run(db, "PRAGMA temp_store = MEMORY", e) < 0 || run(db, "PRAGMA cache_size = -1024", e) < 0 || make_schema(db, e) < 0 ||
 	    prepare_all(db, e) < 0)
 		goto bad;
 	db->synced = true;
+	lengthen_log();
 	return db;
 bad:
 	db_close(db);
