@@ -14,6 +14,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#define PIPE_SIZE (1 << 20)
+
 struct transfer {
 	struct client *c;
 	struct loop_io io;      /* our end of the pipe */
@@ -46,6 +48,8 @@ transfer_new(struct client *c, bool upload, void (*on_ready)(struct loop_io *io,
 	t->c = c;
 	t->io = (struct loop_io){ .fd = ends[upload ? 1 : 0], .on_ready = on_ready };
 	*theirs = ends[upload ? 0 : 1];
+	/* fewer turns between us and the unpacker; where the user's pipes have used up their share it stays small */
+	(void)fcntl(t->io.fd, F_SETPIPE_SZ, PIPE_SIZE);
 	if (fd_set_nonblock(t->io.fd, true) < 0 || loop_add(c->w->loop, &t->io, upload ? 0 : EPOLLIN, e) < 0) {
 		fd_close(&ends[0]);
 		fd_close(&ends[1]);
