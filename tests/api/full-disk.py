@@ -77,7 +77,7 @@ for i in range(300):
     if a.returncode:
         said = a.stderr.strip()
         break
-good_after("full database: create", re.search("no space left on device|disk is full|full", said), said)
+good_after("full database: create", re.search("no space left on device|disk is full|full", said, re.I), said)
 a = run("run", "--rm", "busybox", "echo", "hi")
 good_after("full database: run", a.returncode == 0 or re.search("no space left|full", a.stderr, re.I), a)
 a = run("rm", "-f", "full")
