@@ -496,7 +496,7 @@ box_attach(struct box_spec *b, bool in, bool mux, struct err *e)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
-	if (edge_call(rig.run, NO_run_attach, &s, &pair[1], 1, &a, NULL, NULL, 0, NULL, 5000, e) < 0) {
+	if (edge_call(rig.run, NO_run_attach, &s, &pair[1], 1, &a, NULL, NULL, 0, NULL, 20000, e) < 0) {
 		close(pair[0]);
 		pair[0] = -1;
 	}

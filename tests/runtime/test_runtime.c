@@ -470,7 +470,7 @@ read_log(const char *id, bool follow, int *ret_follow)
 	int fds[32];
 	size_t n = 0, used = 0;
 
-	if (edge_call(rig.run, NO_run_logs, &ask, NULL, 0, &a, &r, fds, 32, &n, 5000, &e) < 0)
+	if (edge_call(rig.run, NO_run_logs, &ask, NULL, 0, &a, &r, fds, 32, &n, 20000, &e) < 0)
 		fail_msg("%s", e.text);
 	for (size_t i = 0; i < n - (r.follow ? 1 : 0); i++) {
 		used += read_plain(fds[i], out + used, sizeof out - used);
@@ -531,7 +531,7 @@ attaching_can_begin_with_the_log(void **state)
 	usleep(200000);
 	s.id = b.id;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(edge_call(rig.run, NO_run_attach, &s, &pair[1], 1, &a, NULL, NULL, 0, NULL, 5000, &e), 0);
+	assert_int_equal(edge_call(rig.run, NO_run_attach, &s, &pair[1], 1, &a, NULL, NULL, 0, NULL, 20000, &e), 0);
 	close(pair[1]);
 	read_frames(pair[0], out, sizeof out, NULL, 0);
 	close(pair[0]);
@@ -594,11 +594,11 @@ freezing_stops_and_goes_on(void **state)
 	box_shell(&b, "sleep 100");
 	assert_true(box_run(&b, &e) > 0);
 	m.id = b.id;
-	assert_int_equal(edge_call(rig.run, NO_run_freeze, &m, NULL, 0, &a, NULL, NULL, 0, NULL, 5000, &e), 0);
-	assert_int_equal(edge_call(rig.run, NO_run_freeze, &m, NULL, 0, &a, NULL, NULL, 0, NULL, 5000, &e), -1);
+	assert_int_equal(edge_call(rig.run, NO_run_freeze, &m, NULL, 0, &a, NULL, NULL, 0, NULL, 20000, &e), 0);
+	assert_int_equal(edge_call(rig.run, NO_run_freeze, &m, NULL, 0, &a, NULL, NULL, 0, NULL, 20000, &e), -1);
 	has(e.text, "is already paused");
 	m.freeze = false;
-	assert_int_equal(edge_call(rig.run, NO_run_freeze, &m, NULL, 0, &a, NULL, NULL, 0, NULL, 5000, &e), 0);
+	assert_int_equal(edge_call(rig.run, NO_run_freeze, &m, NULL, 0, &a, NULL, NULL, 0, NULL, 20000, &e), 0);
 	assert_int_equal(send_signal(b.id, SIGKILL, &e), 0);
 	assert_int_equal(wait_exit(b.id, ""), 137);
 	box_delete(b.id);
@@ -618,7 +618,7 @@ processes_are_listed_with_the_containers_ids(void **state)
 	b.process.user = (char *)(uintptr_t)"1000";
 	assert_true(box_run(&b, &e) > 0);
 	m.id = b.id;
-	assert_int_equal(edge_call(rig.run, NO_run_top, &m, NULL, 0, &a, &r, NULL, 0, NULL, 5000, &e), 0);
+	assert_int_equal(edge_call(rig.run, NO_run_top, &m, NULL, 0, &a, &r, NULL, 0, NULL, 20000, &e), 0);
 	assert_int_equal(r.procs.n, 1);
 	assert_int_equal(r.procs.v[0].uid, 1000);
 	assert_string_equal(r.procs.v[0].args, "sleep 77");
@@ -738,7 +738,7 @@ everything_survives_a_killed_runtime(void **state)
 	own_arena arena = ARENA_INIT;
 	int seen = 0;
 
-	assert_int_equal(edge_call(rig.run, NO_run_list, NULL, NULL, 0, &arena, &r, NULL, 0, NULL, 5000, &e), 0);
+	assert_int_equal(edge_call(rig.run, NO_run_list, NULL, NULL, 0, &arena, &r, NULL, 0, NULL, 20000, &e), 0);
 	for (size_t i = 0; i < r.items.n; i++) {
 		if (strcmp(r.items.v[i].id, b.id) == 0)
 			seen += strcmp(r.items.v[i].state, "exited") == 0 && r.items.v[i].code == 7;
@@ -828,7 +828,7 @@ nothing_of_the_host_is_inside(void **state)
 	ROOT_ONLY();
 	has(sh("ls -l /proc/self/fd | grep -v ' [012] -> ' | grep -c -- '->'"), "0\n");
 	has(sh("cat /proc/1/environ | tr '\\0' '\\n'"), "PATH=/usr/local/bin:/usr/bin:/bin\nHOME=/root\n");
-	has(sh("ps | wc -l"), "4\n");
+	has(sh("[ $(ps | wc -l) -le 4 ] && echo few"), "few\n");   /* the header, the shell, ps and, if it is there yet, wc */
 	has(sh("mknod /d b 254 0 2>&1 || true"), "not permitted");
 	has(sh("readlink /proc/1/exe"), "/bin/busybox");
 	has(sh("cat /proc/1/cgroup | grep -c bulwark || true"), "0\n");
@@ -885,7 +885,7 @@ a_paused_container_can_be_killed(void **state)
 	box_shell(&b, "sleep 100");
 	assert_true(box_run(&b, &e) > 0);
 	m.id = b.id;
-	assert_int_equal(edge_call(rig.run, NO_run_freeze, &m, NULL, 0, &a, NULL, NULL, 0, NULL, 5000, &e), 0);
+	assert_int_equal(edge_call(rig.run, NO_run_freeze, &m, NULL, 0, &a, NULL, NULL, 0, NULL, 20000, &e), 0);
 	assert_int_equal(send_signal(b.id, SIGKILL, &e), 0);
 	assert_int_equal(wait_exit(b.id, ""), 137);
 	box_delete(b.id);
@@ -949,7 +949,7 @@ a_runtime_killed_in_a_start_leaves_nothing(void **state)
 		usleep(i == 23 ? 2000000 : (unsigned)(i * i) * 100);
 		rig_kill_runtime();
 		rig_start_runtime();
-		assert_int_equal(edge_call(rig.run, NO_run_list, NULL, NULL, 0, &a, &r, NULL, 0, NULL, 5000, &e), 0);
+		assert_int_equal(edge_call(rig.run, NO_run_list, NULL, NULL, 0, &a, &r, NULL, 0, NULL, 20000, &e), 0);
 		for (size_t k = 0; k < r.items.n; k++) {
 			assert_string_equal(r.items.v[k].id, b.id);
 			if (strcmp(r.items.v[k].state, "running") == 0)
