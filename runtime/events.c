@@ -172,8 +172,17 @@ container_ended(struct mon *m)
 		if (dir >= 0 && exit_write(dir, "exit", &x, &e) < 0)
 			log_err(LOG_ERROR, &e, "exit status of %.12s", b->id);
 	}
-	while (b->execs != NULL)
-		exec_ended(b->execs);
+	while (b->execs != NULL) {
+		struct err e = ERR_INIT;
+
+		if (b->execs->state == MON_RUNNING) {
+			exec_ended(b->execs);
+			continue;
+		}
+		/* it was about to enter, and somebody waits for it */
+		err_set(&e, ERR_CONFLICT, "container %s is not running", b->id);
+		start_failed(b->execs, &e);
+	}
 	b->state = BOX_EXITED;
 	b->code = x.code;
 	b->oom_killed = x.oom_killed;

@@ -96,6 +96,12 @@ mon_free(struct mon *m)
 		fd_close(&a->follow);
 		free(a);
 	}
+	if (m->start != NULL) {
+		struct err e = ERR_INIT;
+
+		err_set(&e, ERR_CONFLICT, "container %s is not running", m->box->id);
+		call_fail(m->start, &e);
+	}
 	loop_remove(&m->io);
 	fd_close(&m->io.fd);
 	fd_close(&m->rs);
