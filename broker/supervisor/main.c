@@ -70,6 +70,29 @@ notify_ready(void)
 	notify("READY=1");
 }
 
+static bool
+keep_list(struct strs *to, const struct strs *from, struct arena *a)
+{
+	*to = (struct strs){ 0 };
+	for (size_t i = 0; i < from->n; i++)
+		if (!strs_add(to, a, from->v[i]))
+			return false;
+	return true;
+}
+
+/* What was settled at start stays: places, the floor (a giver that is restarted must not get another one than those that run have),
+   and the ids that are the host's own, which are not in the file. */
+static bool
+keep_settled(struct engine_config *to, const struct engine_config *from, struct arena *a)
+{
+	to->data_root = arena_str(a, from->data_root);
+	to->exec_root = arena_str(a, from->exec_root);
+	to->pidfile = arena_str(a, from->pidfile);
+	to->allow_host_userns = from->allow_host_userns;
+	return to->data_root != NULL && to->exec_root != NULL && to->pidfile != NULL && keep_list(&to->allowed_roots, &from->allowed_roots, a) &&
+	    keep_list(&to->forbidden_roots, &from->forbidden_roots, a) && keep_list(&to->id_ranges_used, &from->id_ranges_used, a);
+}
+
 static void
 reload(struct supervisor *s)
 {
@@ -78,15 +101,13 @@ reload(struct supervisor *s)
 	struct err e = ERR_INIT;
 
 	log_msg(LOG_INFO, "Got signal to reload configuration");
-	if (config_ask(s, &a, &config, &e) != 0) {
+	if (config_ask(s, &a, &config, &e) != 0 || !keep_settled(config, s->config, &a)) {
+		if (e.code == ERR_NONE)
+			err_set(&e, ERR_NO_MEMORY, "reload");
 		log_err(LOG_ERROR, &e, "the configuration stays as it was");
 		arena_done(&a);
 		return;
 	}
-	/* what is not reloadable stays as it was at start; the roles take what they can from this */
-	config->data_root = arena_str(&a, s->config->data_root);
-	config->exec_root = arena_str(&a, s->config->exec_root);
-	config->pidfile = arena_str(&a, s->config->pidfile);
 	arena_done(&s->arena);
 	s->arena = a;
 	s->config = config;
