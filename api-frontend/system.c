@@ -59,7 +59,7 @@ static const char info_constants[] =
 	"\"Driver\":\"overlay2\",\"DriverStatus\":[[\"Supports d_type\",\"true\"],[\"Using metacopy\",\"false\"],"
 	"[\"Native Overlay Diff\",\"false\"],[\"userxattr\",\"true\"]],"
 	"\"Plugins\":{\"Volume\":[\"local\"],\"Network\":[\"bridge\",\"host\",\"null\"],\"Authorization\":null,\"Log\":[\"json-file\",\"none\"]},"
-	"\"IPv4Forwarding\":true,\"OSType\":\"linux\",\"Architecture\":\"" ARCH_UNAME "\",\"IndexServerAddress\":\"\","
+	"\"OSType\":\"linux\",\"Architecture\":\"" ARCH_UNAME "\",\"IndexServerAddress\":\"\","
 	"\"RegistryConfig\":{\"IndexConfigs\":{\"docker.io\":{\"Mirrors\":[],\"Name\":\"docker.io\",\"Official\":true,\"Secure\":true}},"
 	"\"InsecureRegistryCIDRs\":[],\"Mirrors\":[]},"
 	"\"GenericResources\":null,\"HttpProxy\":\"\",\"HttpsProxy\":\"\",\"NoProxy\":\"\",\"ServerVersion\":\"" ENGINE_VERSION "\","

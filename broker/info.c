@@ -97,7 +97,8 @@ handle_system_info(struct call *call, const void *msg, struct err *e)
 		.kernel = b->facts.kernel, .os = b->facts.os, .os_version = b->facts.os_version, .ncpu = b->facts.ncpu,
 		.mem_total = b->facts.memory, .cgroup_driver = (char *)(uintptr_t)"cgroupfs",
 		.cgroup_version = (char *)(uintptr_t)(b->facts.cgroup_two ? "2" : "1"), .log_driver = g->log_driver, .labels = g->labels,
-		.warnings = g->warnings, .debug = g->debug, .experimental = g->experimental, .live_restore = g->live_restore, .memory_limit = true,
+		.warnings = g->warnings, .debug = g->debug, .experimental = g->experimental, .live_restore = g->live_restore, .ipv4_forwarding = g->ip_forward,
+		.memory_limit = true,
 		.swap_limit = true, .cpu_cfs_period = true, .cpu_cfs_quota = true, .cpu_shares = true, .cpu_set = true, .pids_limit = true,
 		.oom_kill_disable = !b->facts.cgroup_two, .events_listeners = (int64_t)events_listeners(b->events) };
 

@@ -287,7 +287,8 @@ REC_DECLARE(api_events, API_EVENTS_FIELDS)
 	F(flag, oom_kill_disable, "OomKillDisable",   1) \
 	F(num,  n_goroutines,    NULL,                REC_NUM_ANY) \
 	F(num,  events_listeners, "NEventsListener",  REC_NUM_ANY) \
-	F(num,  n_fd,            "NFd",               REC_NUM_ANY)
+	F(num,  n_fd,            "NFd",               REC_NUM_ANY) \
+	F(flag, ipv4_forwarding, "IPv4Forwarding",    1)
 REC_DECLARE(api_info, API_INFO_FIELDS)
 
 /* Part of the answer to a start or stop that had nothing to do: ERR_NOT_MODIFIED. */
