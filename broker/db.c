@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 1
+/* 2: rows tell how many fields they have (rec.h) */
+#define SCHEMA_VERSION 2
 #define LOG_NAME "state.db-wal"
 #define LOG_PAGES 1000        /* SQLite writes its log back into the database when it is as long as this, and begins it anew */
 #define LOG_SIZE ((size_t)(LOG_PAGES + 64) * (4096 + 24))
@@ -96,6 +97,8 @@ make_schema(struct db *db, struct err *e)
 		return -1;
 	if (version > SCHEMA_VERSION)
 		return err_set(e, ERR_UNSUPPORTED, "the database is of a newer engine (schema %lld)", (long long)version);
+	if (version > 0 && version < SCHEMA_VERSION)
+		return err_set(e, ERR_UNSUPPORTED, "the database is of an engine from before its first release (schema %lld)", (long long)version);
 	for (int t = 0; t < DB_TABLE_COUNT; t++) {
 		snprintf(sql, sizeof sql, "CREATE TABLE IF NOT EXISTS %s (key TEXT PRIMARY KEY NOT NULL, rec BLOB NOT NULL) WITHOUT ROWID",
 		    table_names[t]);

@@ -125,6 +125,8 @@ encode_field(const struct rec_field *f, const unsigned char *p, struct buf *out,
 int
 rec_encode(const struct rec_type *t, const void *obj, struct buf *out, struct err *e)
 {
+	if (t->n > 0)
+		buf_put_u8(out, (uint8_t)t->n);
 	for (size_t i = 0; i < t->n; i++)
 		if (encode_field(&t->fields[i], (const unsigned char *)obj + t->fields[i].offset, out, e) < 0)
 			return -1;
@@ -312,8 +314,12 @@ decode_field(const struct rec_field *f, struct reader *r, struct arena *a, unsig
 int
 rec_decode(const struct rec_type *t, struct reader *r, struct arena *a, void *obj, struct err *e)
 {
+	uint8_t n = t->n > 0 ? read_u8(r) : 0;
+
 	memset(obj, 0, t->size);
-	for (size_t i = 0; i < t->n; i++)
+	if (r->failed || n > t->n)
+		return err_set(e, ERR_PROTOCOL, "malformed %s", t->name);
+	for (size_t i = 0; i < n; i++)
 		if (decode_field(&t->fields[i], r, a, (unsigned char *)obj + t->fields[i].offset, e) < 0)
 			return err_wrap(e, "%s", t->name);
 	return 0;

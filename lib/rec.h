@@ -22,6 +22,9 @@
  * max bytes, no NUL byte); blob bytes; strs list of strings (max strings, each at most REC_STR_MAX); kvs ordered string
  * pairs (JSON object); set strings that are the keys of a JSON object of {} values; time int64_t nanoseconds since the
  * epoch (JSON: RFC 3339 with nanoseconds, 0 = 0001-01-01T00:00:00Z).
+ *
+ * On the wire and on disk a record begins with the number of its fields (one byte). Fields are only ever appended, so a row that an
+ * older engine wrote is read by a newer one, with its new fields empty; more fields than are known is an error.
  */
 #pragma once
 #include "buf.h"
