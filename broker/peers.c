@@ -164,7 +164,7 @@ peer_send(struct broker *b, enum peer_no no, unsigned message, const void *msg, 
 {
 	struct peer *p = &b->peers[no];
 	struct peer_request *q = calloc(1, sizeof *q);
-	const struct rec_type *t = tables[no]->rows[message - 1].req;
+	const struct rec_type *t = edge_table_row(tables[no], message)->req;
 	struct err e = ERR_INIT;
 
 	if (q == NULL) {

@@ -75,10 +75,28 @@ close_fds(int *fds, size_t n)
 		fd_close(&fds[i]);
 }
 
+const struct edge_row *
+edge_table_row(const struct edge_table *t, unsigned no)
+{
+	size_t low = 0, high = t->n;
+
+	if (no >= 1 && no <= t->n && t->rows[no - 1].no == no)
+		return &t->rows[no - 1];
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (t->rows[mid].no < no)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < t->n && t->rows[low].no == no ? &t->rows[low] : NULL;
+}
+
 static const struct edge_row *
 row_of(const struct edge *edge, unsigned no)
 {
-	return no >= 1 && no <= edge->conf.table->n ? &edge->conf.table->rows[no - 1] : NULL;
+	return edge_table_row(edge->conf.table, no);
 }
 
 static void

@@ -36,8 +36,10 @@ struct edge_row {
 struct edge_table {
 	const char *name;
 	size_t n;
-	const struct edge_row *rows;        /* rows[i].no == i + 1 */
+	const struct edge_row *rows;        /* by number, which may have gaps */
 };
+/* The row of this number; NULL if there is none. */
+const struct edge_row *edge_table_row(const struct edge_table *t, unsigned no);
 
 struct none { char unused; };
 extern const struct rec_type none_type;

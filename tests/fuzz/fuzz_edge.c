@@ -129,7 +129,7 @@ feed(struct edge *edge, enum edge_side side, struct asked *q, unsigned no, unsig
 {
 	static uint8_t packet[HEAD + 65536];
 	const struct edge_table *t = edges[q->table];
-	const struct edge_row *row = no >= 1 && no <= t->n ? &t->rows[no - 1] : NULL;
+	const struct edge_row *row = edge_table_row(t, no);
 	unsigned kind = how & 7;
 	int fds[EDGE_FDS_MAX];
 	size_t nfds = some_fds(fds, how >> EDGE_FD_SHIFT);
