@@ -3,6 +3,7 @@
 
 #include "broker.h"
 #include "caps.h"
+#include "health.h"
 #include "text.h"
 
 #include <strings.h>
@@ -468,22 +469,13 @@ check_host_config(struct creation *c, struct err *e)
 	return 0;
 }
 
-static bool
-starts_health(const struct health_config *h)
-{
-	return h != NULL && h->test.n > 0 && strcmp(h->test.v[0], "NONE") != 0;
-}
-
 int
 check_config(struct creation *c, struct err *e)
 {
 	struct container_config *k = &c->config;
 
-	if (c->m->config != NULL && starts_health(c->m->config->healthcheck))
-		return not_built(e, "a health check");
-	if (starts_health(k->healthcheck) && !strs_add(&c->warnings, c->a,
-	    "The image's HEALTHCHECK is not run: health checks are not implemented by Bulwark yet"))
-		return err_memory(e);
+	if (c->m->config != NULL && c->m->config->healthcheck != NULL && check_health(c->m->config->healthcheck, e) < 0)
+		return -1;
 	if (text_set(k->working_dir)) {
 		if (k->working_dir[0] != '/')
 			return err_set(e, ERR_INVALID, "the working directory '%.300s' is invalid, it needs to be an absolute path", k->working_dir);

@@ -68,6 +68,29 @@ merge_config_env(struct container_config *c, const struct container_config *imag
 	return 0;
 }
 
+/* A part of the check that the request leaves open is the image's; the request's own record stays as it was sent. */
+static int
+merge_health(struct container_config *c, const struct health_config *image, struct arena *a, struct err *e)
+{
+	struct health_config *h;
+
+	if (image == NULL)
+		return 0;
+	h = arena_alloc(a, sizeof *h);
+	if (h == NULL)
+		return err_memory(e);
+	*h = c->healthcheck != NULL ? *c->healthcheck : *image;
+	if (h->test.n == 0)
+		h->test = image->test;
+	h->interval = h->interval != 0 ? h->interval : image->interval;
+	h->timeout = h->timeout != 0 ? h->timeout : image->timeout;
+	h->start_period = h->start_period != 0 ? h->start_period : image->start_period;
+	h->start_interval = h->start_interval != 0 ? h->start_interval : image->start_interval;
+	h->retries = h->retries != 0 ? h->retries : image->retries;
+	c->healthcheck = h;
+	return 0;
+}
+
 int
 merge_image(struct container_config *c, const struct container_config *image, struct arena *a, struct err *e)
 {
@@ -79,8 +102,8 @@ merge_image(struct container_config *c, const struct container_config *image, st
 		c->working_dir = image->working_dir;
 	if (!text_set(c->stop_signal))
 		c->stop_signal = image->stop_signal;
-	if (c->healthcheck == NULL || c->healthcheck->test.n == 0)
-		c->healthcheck = image->healthcheck != NULL ? image->healthcheck : c->healthcheck;
+	if (merge_health(c, image->healthcheck, a, e) < 0)
+		return -1;
 	if (c->shell.n == 0)
 		c->shell = image->shell;
 	if (!own_entrypoint) {

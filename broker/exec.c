@@ -5,6 +5,7 @@
 #include "clients.h"
 #include "events.h"
 #include "fd.h"
+#include "health.h"
 #include "kinds.h"
 #include "lifecycle.h"
 #include "log.h"
@@ -15,6 +16,7 @@
 #define KEPT (INT64_C(300) * 1000000000)
 #define EXECS_MAX 8192
 
+/* (the id comes first: op_known_exec) */
 struct exec_op { char id[65]; bool detach; };
 
 static int
@@ -31,8 +33,8 @@ check_running(const struct ctr *c, struct err *e)
 	return 0;
 }
 
-static void
-emit(struct exec *x, const char *what, bool with_command)
+void
+exec_emit(struct exec *x, const char *what, bool with_command)
 {
 	char action[2048];
 	size_t n = (size_t)snprintf(action, sizeof action, "%s", what);
@@ -70,7 +72,7 @@ handle_exec_create(struct call *call, const void *msg, struct err *e)
 	if (x == NULL)
 		return -1;
 	exec_save_soft(x);
-	emit(x, "exec_create", true);
+	exec_emit(x, "exec_create", true);
 	answer.id = x->rec.id;
 	call_reply(call, &answer, NULL, 0);
 	return 0;
@@ -100,6 +102,15 @@ tell_on_stream(struct call *call, const struct api_exec_start *m, bool tty, cons
 	return call->nfds > 0 && sendmsg(call->fds[0], &h, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
 }
 
+void
+exec_failed(struct exec *x, int64_t code)
+{
+	x->rec.running = false;
+	x->rec.exit_code = (struct opt){ true, code };
+	x->ended_ns = now_mono_ns();
+	exec_save_soft(x);
+}
+
 static void
 on_started(void *ctx, struct answer *a)
 {
@@ -122,12 +133,8 @@ on_started(void *ctx, struct answer *a)
 		op_done(op);
 		return;
 	}
-	if (a->err->code != ERR_UNAVAILABLE) {
-		x->rec.running = false;
-		x->rec.exit_code = (struct opt){ true, failure_code(a->err->text) };
-		x->ended_ns = now_mono_ns();
-		exec_save_soft(x);
-	}
+	if (a->err->code != ERR_UNAVAILABLE)
+		exec_failed(x, failure_code(a->err->text));
 	if (a->err->code == ERR_UNAVAILABLE || s->detach || !tell_on_stream(op->call, op->call->msg, x->rec.config->tty, a->err->text)) {
 		op_failed(op, a->err);
 		return;
@@ -156,7 +163,7 @@ run(struct op *op)
 		op_failed(op, &e);
 		return;
 	}
-	emit(x, "exec_start", true);
+	exec_emit(x, "exec_start", true);
 	peer_send(op->b, PEER_RUN, NO_run_exec, &wish, op->call->fds, s->detach ? 0 : op->call->nfds, 0, on_started, op);
 }
 
@@ -228,6 +235,8 @@ ended(struct exec *x, int64_t code)
 	exec_save_soft(x);
 	if (first)
 		event_ctr(x->ctr, "exec_die", extra);
+	if (first && x->rec.health)
+		health_probe_ended(x->ctr, x->rec.id, code);
 }
 
 void
@@ -254,6 +263,8 @@ execs_compare(struct ctr *c, const struct strs *running)
 		if (strs_has(running, x->rec.id)) {
 			x->started = true;
 			x->rec.running = true;
+			if (x->rec.health && !health_waits_for(c, x->rec.id))
+				health_kill(c, x->rec.id);
 		} else if (x->rec.running && !op_known_exec(c->b, x->rec.id)) {
 			ended(x, 137);
 		}
@@ -264,7 +275,7 @@ bool
 op_known_exec(const struct broker *b, const char *id)
 {
 	for (const struct op *op = b->ops; op != NULL; op = op->next)
-		if (op->kind == &op_exec && op->state != NULL && strcmp(((const struct exec_op *)op->state)->id, id) == 0)
+		if ((op->kind == &op_exec || op->kind == &op_health) && op->state != NULL && strcmp(op->state, id) == 0)
 			return true;
 	return false;
 }
@@ -277,7 +288,7 @@ execs_sweep(struct broker *b)
 	for (size_t i = b->exec_by_id.n; i > 0; i--) {
 		struct exec *x = b->exec_by_id.v[i - 1].value;
 
-		if (x->ended_ns != 0 && now - x->ended_ns > KEPT)
+		if (x->ended_ns != 0 && now - x->ended_ns > (x->rec.health ? 0 : KEPT))
 			exec_forget(x);
 	}
 }

@@ -11,6 +11,9 @@ void execs_sweep(struct broker *b);               /* forgets those that ended a 
 int handle_exec_create(struct call *call, const void *msg, struct err *e);
 int handle_exec_start(struct call *call, const void *msg, struct err *e);
 int handle_exec_inspect(struct call *call, const void *msg, struct err *e);
+/* An event of it; with_command: as "exec_create: ls /" */
+void exec_emit(struct exec *x, const char *what, bool with_command);
+void exec_failed(struct exec *x, int64_t code);   /* it never ran */
 /* streams.c */
 int handle_container_resize(struct call *call, const void *msg, struct err *e);
 int handle_container_attach(struct call *call, const void *msg, struct err *e);

@@ -2,6 +2,7 @@
 #include "broker.h"
 #include "events.h"
 #include "exec.h"
+#include "health.h"
 #include "lifecycle.h"
 #include "log.h"
 #include "text.h"
@@ -94,6 +95,7 @@ ctr_exited(struct ctr *c, int64_t code, bool oom, int64_t finished_at, const cha
 	s->error = ctr_text(c, error);
 	if (s->finished_at - s->started_at >= RAN_WELL)
 		c->backoff_ns = 0;
+	health_stop(c);
 	execs_end(c);
 	net_release(c);
 	emit_end(c, code, oom);

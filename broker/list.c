@@ -5,6 +5,7 @@
 #include "clients.h"
 #include "create.h"
 #include "filters.h"
+#include "health.h"
 #include "images.h"
 #include "refs.h"
 #include "text.h"
@@ -119,7 +120,7 @@ matches(const struct query *q, const struct ctr *c)
 		return false;
 	return filter_exact(f, "status", text_or_empty(c->rec.state->status)) && filter_prefix(f, "id", c->id) && name_matches(q, c) &&
 	    filter_labels(f, &c->rec.config->labels) && exited_matches(q, c) && mounts_match(q, c) && networks_match(q, c) && image_matches(q, c) &&
-	    ports_match(q, "publish", c) && ports_match(q, "expose", c) && filter_exact(f, "health", "none") && filter_exact(f, "isolation", "default");
+	    ports_match(q, "publish", c) && ports_match(q, "expose", c) && filter_exact(f, "health", health_of(c)) && filter_exact(f, "isolation", "default");
 }
 
 static int
@@ -200,6 +201,7 @@ fill(struct query *q, struct ctr *c, struct arena *a, struct container_summary *
 	s->image = image_name_of(q, c);
 	s->image_id = c->rec.image;
 	s->command = command_of(c, a);
+	s->health = (char *)(uintptr_t)health_of(c);
 	s->created = c->rec.created;
 	s->labels = c->rec.config->labels;
 	s->state = c->rec.state;

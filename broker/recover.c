@@ -3,6 +3,7 @@
 #include "broker.h"
 #include "events.h"
 #include "exec.h"
+#include "health.h"
 #include "images.h"
 #include "kinds.h"
 #include "lifecycle.h"
@@ -56,6 +57,7 @@ adopt(struct ctr *c, const struct run_state *s)
 	}
 	net_adopt(c);
 	execs_compare(c, &s->execs);
+	health_start(c, !was_up);
 }
 
 static bool

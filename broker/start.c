@@ -4,6 +4,7 @@
 #include "create.h"
 #include "events.h"
 #include "fd.h"
+#include "health.h"
 #include "kinds.h"
 #include "lifecycle.h"
 #include "log.h"
@@ -213,6 +214,7 @@ is_up(struct op *op, int64_t pid, int64_t started_at)
 		log_err(LOG_ERROR, &e, "record of container %.12s", c->id);
 	emit_mounts(c, "mount");
 	event_ctr(c, "start", NULL);
+	health_start(c, true);
 	op_done(op);
 }
 

@@ -1,6 +1,7 @@
 #include "state.h"
 
 #include "broker.h"
+#include "health.h"
 #include "images.h"
 #include "log.h"
 #include "refs.h"
@@ -87,6 +88,7 @@ ctr_forget(struct ctr *c)
 {
 	struct broker *b = c->b;
 
+	health_stop(c);
 	for (struct exec *x = c->execs, *next; x != NULL; x = next) {
 		next = x->next;
 		exec_forget(x);

@@ -31,6 +31,7 @@ struct ctr {
 	struct op *ops;                /* first: running; others wait for it */
 	struct waiter *waiters;
 	struct exec *execs;
+	struct health_watch *health;   /* NULL: no check, or it does not run */
 	struct loop_timer restart;
 	int64_t backoff_ns;
 	uint32_t address;              /* on the default bridge, 0: none */

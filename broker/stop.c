@@ -2,6 +2,7 @@
 #include "broker.h"
 #include "clients.h"
 #include "events.h"
+#include "health.h"
 #include "kinds.h"
 #include "lifecycle.h"
 #include "log.h"
@@ -381,6 +382,10 @@ on_frozen(void *ctx, struct answer *a)
 	}
 	if (ctr_running(op->ctr)) {
 		ctr_status(op->ctr, freeze ? "paused" : "running");
+		if (freeze)
+			health_stop(op->ctr);
+		else
+			health_start(op->ctr, false);
 		ctr_save_soft(op->ctr);
 		event_ctr(op->ctr, freeze ? "pause" : "unpause", NULL);
 	}

@@ -155,7 +155,9 @@ REC_DECLARE(api_exec_start, API_EXEC_START_FIELDS)
 	F(flag, running,      NULL, 1) \
 	F(opt,  exit_code,    NULL, REC_NUM_ANY) \
 	F(num,  pid,          NULL, INT32_MAX) \
-	O(exec_config, config, NULL)
+	O(exec_config, config, NULL) \
+	/* a health check of the engine's own */ \
+	F(flag, health,       NULL, 1)
 REC_DECLARE(exec_state, EXEC_STATE_FIELDS)
 
 /* One process as the container's owner sees it; ids are the container's. */

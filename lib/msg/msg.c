@@ -61,6 +61,12 @@ REC_DEFINE(endpoint, ENDPOINT_FIELDS)
 #define REC_SELF struct network_settings
 REC_DEFINE(network_settings, NETWORK_SETTINGS_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct health_result
+REC_DEFINE(health_result, HEALTH_RESULT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct health
+REC_DEFINE(health, HEALTH_FIELDS)
+#undef REC_SELF
 #define REC_SELF struct container_state
 REC_DEFINE(container_state, CONTAINER_STATE_FIELDS)
 #undef REC_SELF

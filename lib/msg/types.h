@@ -249,6 +249,18 @@ REC_DECLARE(endpoint, ENDPOINT_FIELDS)
 REC_DECLARE(network_settings, NETWORK_SETTINGS_FIELDS)
 
 /* ---- a container ---- */
+#define HEALTH_RESULT_FIELDS(F, O, L) \
+	F(time, start,     "Start",    0) \
+	F(time, end,       "End",      0) \
+	F(num,  exit_code, "ExitCode", INT32_MAX) \
+	F(str,  output,    "Output",   8192)
+REC_DECLARE(health_result, HEALTH_RESULT_FIELDS)
+#define HEALTH_FIELDS(F, O, L) \
+	F(str, status,         "Status",        16) \
+	F(num, failing_streak, "FailingStreak", REC_NUM_ANY) \
+	L(health_result, log,  "[Log",          16)
+REC_DECLARE(health, HEALTH_FIELDS)
+
 #define CONTAINER_STATE_FIELDS(F, O, L) \
 	F(str,  status,      "Status",     16) \
 	F(flag, running,     "Running",    1) \
@@ -260,7 +272,8 @@ REC_DECLARE(network_settings, NETWORK_SETTINGS_FIELDS)
 	F(num,  exit_code,   "ExitCode",   INT32_MAX) \
 	F(str,  error,       "Error",      4096) \
 	F(time, started_at,  "StartedAt",  0) \
-	F(time, finished_at, "FinishedAt", 0)
+	F(time, finished_at, "FinishedAt", 0) \
+	O(health, health,    "?Health")
 REC_DECLARE(container_state, CONTAINER_STATE_FIELDS)
 
 /* A mount as inspect shows it. */
