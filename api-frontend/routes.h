@@ -15,6 +15,10 @@ bool route_request(struct client *c);
 	H(container_list) H(container_inspect) H(container_start) H(container_stop) H(container_restart) H(container_kill) \
 	H(container_pause) H(container_unpause) H(container_rename) H(container_remove) H(container_wait) H(container_resize) \
 	H(container_prune) \
+	/* stats.c */ \
+	H(container_stats) \
+	/* update.c */ \
+	H(container_update) \
 	/* top.c */ \
 	H(container_top) \
 	/* attach.c */ \

@@ -5,6 +5,7 @@
 #include "exec.h"
 #include "images.h"
 #include "lifecycle.h"
+#include "limits.h"
 #include "list.h"
 #include "msg/api.h"
 #include "volumes.h"
@@ -47,5 +48,7 @@ const edge_fn api_handlers[api_edge_end] = {
 	[NO_network_inspect] = handle_network_inspect,
 	[NO_system_info] = handle_system_info,
 	[NO_system_events] = handle_system_events,
+	[NO_container_update] = handle_container_update,
+	[NO_container_stats] = handle_container_stats,
 };
 const size_t n_api_handlers = api_edge_end;

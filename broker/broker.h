@@ -13,7 +13,11 @@
 
 struct clients;
 struct events;
-struct host_facts { char kernel[128], os[256], os_version[64], hostname[128], resolv_conf[16384]; int64_t ncpu, memory; bool cgroup_two; };
+/* What the kernel's control groups can do here. */
+struct cgroup_facts { bool memory, swap, swappiness, oom_kill_disable, kernel_memory_tcp, pids, cpu_shares, cpu_cfs, realtime, cpuset,
+	blkio_weight, blkio_weight_device, blkio_read_bps, blkio_write_bps, blkio_read_iops, blkio_write_iops; };
+struct host_facts { char kernel[128], os[256], os_version[64], hostname[128], resolv_conf[16384]; int64_t ncpu, memory; bool cgroup_two;
+	struct cgroup_facts cgroup; };
 
 struct broker {
 	struct comp *comp;

@@ -25,7 +25,7 @@ struct creation {
 /* create_check.c: what one can say without the image or other containers */
 int check_host_config(struct creation *c, struct err *e) must_check;
 int check_config(struct creation *c, struct err *e) must_check;
-int check_limits(struct host_config *h, int64_t ncpu, struct err *e) must_check;
+int check_restart(struct host_config *h, struct arena *a, struct err *e) must_check;
 int check_not_built(const struct host_config *h, struct err *e) must_check;
 int check_log_config(struct log_config *l, const struct engine_config *engine, struct arena *a, struct err *e) must_check;
 struct security { bool no_new_privileges; const char *seccomp_mode; };

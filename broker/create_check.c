@@ -4,12 +4,10 @@
 #include "broker.h"
 #include "caps.h"
 #include "health.h"
+#include "limits.h"
 #include "text.h"
 
 #include <strings.h>
-
-#define PERIOD_MIN 1000
-#define PERIOD_MAX 1000000
 
 static int
 not_built(struct err *e, const char *what)
@@ -23,22 +21,11 @@ check_not_built(const struct host_config *h, struct err *e)
 {
 	const struct { bool set; const char *what; } rules[] = {
 		{ h->device_requests.n > 0, "HostConfig.DeviceRequests" },
-		{ h->blkio_weight_device.n > 0, "HostConfig.BlkioWeightDevice" },
-		{ h->blkio_read_bps.n > 0, "HostConfig.BlkioDeviceReadBps" },
-		{ h->blkio_write_bps.n > 0, "HostConfig.BlkioDeviceWriteBps" },
-		{ h->blkio_read_iops.n > 0, "HostConfig.BlkioDeviceReadIOps" },
-		{ h->blkio_write_iops.n > 0, "HostConfig.BlkioDeviceWriteIOps" },
-		{ h->cpu_rt_period != 0, "HostConfig.CpuRealtimePeriod" },
-		{ h->cpu_rt_runtime != 0, "HostConfig.CpuRealtimeRuntime" },
 		{ h->storage_opt.n > 0, "HostConfig.StorageOpt" },
 		{ h->links.n > 0, "HostConfig.Links" },
 		{ text_set(h->volume_driver) && !text_same(h->volume_driver, "local"), "HostConfig.VolumeDriver" },
 		{ text_set(h->cgroup), "HostConfig.Cgroup" },
-		{ h->kernel_memory_tcp != 0, "HostConfig.KernelMemoryTCP" },
 		{ h->cpu_count != 0, "HostConfig.CpuCount" },
-		{ h->cpu_percent != 0, "HostConfig.CpuPercent" },
-		{ h->io_maximum_iops != 0, "HostConfig.IOMaximumIOps" },
-		{ h->io_maximum_bandwidth != 0, "HostConfig.IOMaximumBandwidth" },
 	};
 
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
@@ -92,105 +79,7 @@ check_devices(const struct host_config *h, struct err *e)
 	return 0;
 }
 
-static int
-check_memory(struct host_config *h, struct err *e)
-{
-	if (h->memory != 0 && h->memory < 6 << 20)
-		return err_set(e, ERR_INVALID, "Minimum memory limit allowed is 6MB");
-	if (h->memory > 0 && h->memory_swap > 0 && h->memory_swap < h->memory)
-		return err_set(e, ERR_INVALID, "Minimum memoryswap limit should be larger than memory limit, see usage");
-	if (h->memory == 0 && h->memory_swap > 0)
-		return err_set(e, ERR_INVALID, "You should always set the Memory limit when using Memoryswap limit, see usage");
-	if (h->memory_swap < -1)
-		return err_set(e, ERR_INVALID, "Minimum memoryswap limit should be larger than memory limit, see usage");
-	if (h->memory_swappiness.set && h->memory_swappiness.v == -1)
-		h->memory_swappiness = (struct opt){ 0 };
-	if (h->memory_swappiness.set && (h->memory_swappiness.v < 0 || h->memory_swappiness.v > 100))
-		return err_set(e, ERR_INVALID, "Invalid value: %lld, valid memory swappiness range is 0-100", (long long)h->memory_swappiness.v);
-	if (h->memory_reservation < 0 || (h->memory_reservation > 0 && h->memory_reservation < 6 << 20))
-		return err_set(e, ERR_INVALID, "Minimum memory reservation allowed is 6MB");
-	if (h->memory > 0 && h->memory_reservation > h->memory)
-		return err_set(e, ERR_INVALID, "Minimum memory limit can not be less than memory reservation limit, see usage");
-	if (h->memory > 0 && h->memory_swap == 0)
-		h->memory_swap = 2 * h->memory;
-	return 0;
-}
-
-/* "0-3,7": every number below n. */
-static int
-check_set(const char *text, int64_t n, const char *what, struct err *e)
-{
-	const char *p = text;
-
-	while (*p != '\0') {
-		int64_t ends[2] = { 0, 0 };
-
-		for (int k = 0; k < 2; k++) {
-			size_t digits = 0;
-
-			while (p[digits] >= '0' && p[digits] <= '9' && digits < 6)
-				ends[k] = ends[k] * 10 + (p[digits++] - '0');
-			if (digits == 0)
-				goto bad;
-			p += digits;
-			if (k == 0 && *p != '-') {
-				ends[1] = ends[0];
-				break;
-			}
-			if (k == 0)
-				p++;
-		}
-		if (ends[0] > ends[1])
-			goto bad;
-		if (ends[1] >= n)
-			return err_set(e, ERR_INVALID, "Requested %s are not available - requested %.100s, available: 0-%lld", what, text,
-			    (long long)(n - 1));
-		if (*p == ',' && p[1] != '\0')
-			p++;
-		else if (*p != '\0')
-			goto bad;
-	}
-	return 0;
-bad:
-	return err_set(e, ERR_INVALID, "Invalid value %.100s for cpuset %s", text, what[0] == 'C' ? "cpus" : "mems");
-}
-
-static int
-check_cpu(const struct host_config *h, int64_t ncpu, struct err *e)
-{
-	if (h->nano_cpus != 0 && h->cpu_period != 0)
-		return err_set(e, ERR_INVALID, "Conflicting options: Nano CPUs and CPU Period cannot both be set");
-	if (h->nano_cpus != 0 && h->cpu_quota != 0)
-		return err_set(e, ERR_INVALID, "Conflicting options: Nano CPUs and CPU Quota cannot both be set");
-	if (h->nano_cpus < 0 || h->nano_cpus > ncpu * INT64_C(1000000000) || (h->nano_cpus > 0 && h->nano_cpus < 10000000))
-		return err_set(e, ERR_INVALID, "range of CPUs is from 0.01 to %lld.00, as there are only %lld CPUs available", (long long)ncpu,
-		    (long long)ncpu);
-	if (h->cpu_shares < 0)
-		return err_set(e, ERR_INVALID, "invalid CPU shares (%lld): value must be a positive integer", (long long)h->cpu_shares);
-	if (h->cpu_period != 0 && (h->cpu_period < PERIOD_MIN || h->cpu_period > PERIOD_MAX))
-		return err_set(e, ERR_INVALID, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
-	if (h->cpu_quota > 0 && h->cpu_quota < 1000)
-		return err_set(e, ERR_INVALID, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
-	if (check_set(text_or_empty(h->cpuset_cpus), ncpu, "CPUs", e) < 0)
-		return -1;
-	return check_set(text_or_empty(h->cpuset_mems), 1024, "memory nodes", e);
-}
-
 int
-check_limits(struct host_config *h, int64_t ncpu, struct err *e)
-{
-	if (check_memory(h, e) < 0 || check_cpu(h, ncpu, e) < 0)
-		return -1;
-	if (h->blkio_weight != 0 && (h->blkio_weight < 10 || h->blkio_weight > 1000))
-		return err_set(e, ERR_INVALID, "Range of blkio weight is from 10 to 1000");
-	if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)
-		return err_set(e, ERR_INVALID, "Invalid value %lld, range for oom score adj is [-1000, 1000]", (long long)h->oom_score_adj);
-	if (h->shm_size < 0)
-		return err_set(e, ERR_INVALID, "SHM size can not be less than 0");
-	return 0;
-}
-
-static int
 check_restart(struct host_config *h, struct arena *a, struct err *e)
 {
 	struct restart_policy *p = h->restart_policy;
@@ -450,7 +339,7 @@ check_host_config(struct creation *c, struct err *e)
 	struct host_config *h = &c->host;
 	struct security security;
 
-	if (check_not_built(h, e) < 0 || check_limits(h, c->b->facts.ncpu, e) < 0 || check_restart(h, c->a, e) < 0 ||
+	if (check_not_built(h, e) < 0 || check_limits(h, &c->b->facts, false, &c->warnings, c->a, e) < 0 || check_restart(h, c->a, e) < 0 ||
 	    check_ulimits(h, c->engine, c->a, e) < 0 || caps_normalize(&h->cap_add, c->a, "CapAdd", e) < 0 ||
 	    caps_normalize(&h->cap_drop, c->a, "CapDrop", e) < 0 || check_security(h, c->engine, &security, e) < 0 || check_modes(c, e) < 0 || check_devices(h, e) < 0)
 		return -1;

@@ -19,4 +19,5 @@ int handle_container_resize(struct call *call, const void *msg, struct err *e);
 int handle_container_attach(struct call *call, const void *msg, struct err *e);
 int handle_container_logs(struct call *call, const void *msg, struct err *e);
 int handle_container_top(struct call *call, const void *msg, struct err *e);
+int handle_container_stats(struct call *call, const void *msg, struct err *e);
 int check_detach_keys(const char *keys, struct err *e) must_check;

@@ -93,14 +93,14 @@ handle_system_info(struct call *call, const void *msg, struct err *e)
 {
 	struct broker *b = client_broker(call);
 	const struct engine_config *g = b->config;
+	const struct cgroup_facts *k = &b->facts.cgroup;
 	struct api_info m = { .id = b->engine_id, .images = (int64_t)b->img_by_id.n, .name = g->hostname, .root_dir = g->data_root,
 		.kernel = b->facts.kernel, .os = b->facts.os, .os_version = b->facts.os_version, .ncpu = b->facts.ncpu,
 		.mem_total = b->facts.memory, .cgroup_driver = (char *)(uintptr_t)"cgroupfs",
 		.cgroup_version = (char *)(uintptr_t)(b->facts.cgroup_two ? "2" : "1"), .log_driver = g->log_driver, .labels = g->labels,
 		.warnings = g->warnings, .debug = g->debug, .experimental = g->experimental, .live_restore = g->live_restore, .ipv4_forwarding = g->ip_forward,
-		.memory_limit = true,
-		.swap_limit = true, .cpu_cfs_period = true, .cpu_cfs_quota = true, .cpu_shares = true, .cpu_set = true, .pids_limit = true,
-		.oom_kill_disable = !b->facts.cgroup_two, .events_listeners = (int64_t)events_listeners(b->events) };
+		.memory_limit = k->memory, .swap_limit = k->swap, .cpu_cfs_period = k->cpu_cfs, .cpu_cfs_quota = k->cpu_cfs,
+		.cpu_shares = k->cpu_shares, .cpu_set = k->cpuset, .pids_limit = k->pids, .oom_kill_disable = k->oom_kill_disable, .events_listeners = (int64_t)events_listeners(b->events) };
 
 	count(b, &m);
 	if (!strs_add(&m.security_options, &call->arena, "name=seccomp,profile=builtin") ||

@@ -93,7 +93,7 @@ int
 broker_open(struct broker *b, struct loop *l, const struct engine_config *config, int dir, int *sockets, size_t n_sockets, struct err *e)
 {
 	b->loop = l;
-	b->facts.cgroup_two = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+	cgroup_facts_read(&b->facts, config->cgroup_parent);
 	facts_read(&b->facts);
 	peers_init(b);
 	if (fchdir(dir) < 0)

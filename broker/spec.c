@@ -3,6 +3,7 @@
 #include "caps.h"
 #include "create.h"
 #include "lifecycle.h"
+#include "limits.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -69,19 +70,6 @@ fill_process(struct ctr *c, struct arena *a, struct run_process *p, struct err *
 	p->oom_score_adj = h->oom_score_adj;
 	p->rlimits = h->ulimits;
 	return fill_env(c, k->tty, a, &p->env, e) < 0 || fill_security(c, h->privileged, p, e) < 0 ? -1 : 0;
-}
-
-static void
-fill_limits(const struct host_config *h, struct run_limits *l)
-{
-	*l = (struct run_limits){ .memory = h->memory, .memory_swap = h->memory_swap, .memory_reservation = h->memory_reservation,
-		.memory_swappiness = h->memory_swappiness, .oom_kill_disable = h->oom_kill_disable, .cpu_shares = h->cpu_shares,
-		.cpu_period = h->cpu_period, .cpu_quota = h->cpu_quota, .cpuset_cpus = h->cpuset_cpus, .cpuset_mems = h->cpuset_mems,
-		.pids = h->pids_limit.set ? h->pids_limit.v : 0, .blkio_weight = h->blkio_weight };
-	if (h->nano_cpus > 0) {
-		l->cpu_period = 100000;
-		l->cpu_quota = h->nano_cpus / 10000;
-	}
 }
 
 static int
@@ -178,7 +166,7 @@ spec_build(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 	s->limits = arena_alloc(a, sizeof *s->limits);
 	if (s->process == NULL || s->limits == NULL)
 		return err_memory(e);
-	fill_limits(h, s->limits);
+	limits_of(h, s->limits);
 	if (fill_process(c, a, s->process, e) < 0 || add_mounts(c, a, s, e) < 0 || add_link(c, a, s, e) < 0 || fill_files(c, a, s, e) < 0)
 		return -1;
 	if (s->mounts.n > 1)

@@ -137,3 +137,54 @@ handle_container_top(struct call *call, const void *msg, struct err *e)
 	peer_send(b, PEER_RUN, NO_run_top, &wish, NULL, 0, PEER_AGAIN, pass_on, call);
 	return 0;
 }
+
+/* ---- stats ---- */
+static void
+on_sample(void *ctx, struct answer *a)
+{
+	struct call *call = ctx;
+	const struct api_ref *m = call->msg;
+	struct err e = ERR_INIT;
+	struct ctr *c = ctr_find(client_broker(call), m->ref, &e);
+	struct api_sample sample = { .memory = -1 };
+
+	if (c == NULL) {
+		call_fail(call, &e);
+		return;
+	}
+	/* it may have ended meanwhile */
+	if (a->err != NULL && a->err->code != ERR_CONFLICT && a->err->code != ERR_NOT_FOUND) {
+		call_fail(call, a->err);
+		return;
+	}
+	if (a->err == NULL)
+		sample = *(const struct api_sample *)a->msg;
+	/* what is not limited, or to more than there is, is limited by the host */
+	if (sample.read != 0 && (sample.memory_limit < 0 || sample.memory_limit > c->b->facts.memory))
+		sample.memory_limit = c->b->facts.memory;
+	sample.id = c->id;
+	sample.name = c->rec.name;
+	call_reply(call, &sample, NULL, 0);
+}
+
+int
+handle_container_stats(struct call *call, const void *msg, struct err *e)
+{
+	const struct api_ref *m = msg;
+	struct broker *b = client_broker(call);
+	struct ctr *c = ctr_find(b, m->ref, e);
+	struct api_sample nothing = { .memory = -1 };
+	struct run_stats wish;
+
+	if (c == NULL)
+		return -1;
+	if (!ctr_running(c)) {
+		nothing.id = c->id;
+		nothing.name = c->rec.name;
+		call_reply(call, &nothing, NULL, 0);
+		return 0;
+	}
+	wish = (struct run_stats){ .id = c->id, .net = !text_same(c->rec.host_config->network_mode, "host") };
+	peer_send(b, PEER_RUN, NO_run_stats, &wish, NULL, 0, PEER_AGAIN, on_sample, call);
+	return 0;
+}

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static int
-put_text(struct box *b, const char *controller, const char *file, const char *text, struct err *e)
+int
+cg_put(struct box *b, const char *controller, const char *file, const char *text, struct err *e)
 {
 	own_fd fd = cg_open(b->rt, b, controller, file, O_WRONLY);
 
@@ -23,8 +23,8 @@ put_text(struct box *b, const char *controller, const char *file, const char *te
 	return 0;
 }
 
-static int
-put_num(struct box *b, const char *controller, const char *file, int64_t v, struct err *e)
+int
+cg_put_num(struct box *b, const char *controller, const char *file, int64_t v, struct err *e)
 {
 	char text[32];
 
@@ -32,7 +32,7 @@ put_num(struct box *b, const char *controller, const char *file, int64_t v, stru
 		snprintf(text, sizeof text, "max");
 	else
 		snprintf(text, sizeof text, "%lld", (long long)v);
-	return put_text(b, controller, file, text, e);
+	return cg_put(b, controller, file, text, e);
 }
 
 static int64_t
@@ -60,20 +60,22 @@ memory_v1(struct box *b, const struct run_limits *l, struct err *e)
 
 		first_total = l->memory_swap == -1 || (now >= 0 && now < INT64_MAX && l->memory_swap > now);
 	}
-	if (first_total && put_num(b, "memory", total, l->memory_swap, e) < 0)
+	if (first_total && cg_put_num(b, "memory", total, l->memory_swap, e) < 0)
 		return -1;
-	if (l->memory != 0 && put_num(b, "memory", mem, l->memory, e) < 0)
+	if (l->memory != 0 && cg_put_num(b, "memory", mem, l->memory, e) < 0)
 		return -1;
-	if (!first_total && l->memory_swap != 0 && put_num(b, "memory", total, l->memory_swap, e) < 0) {
+	if (!first_total && l->memory_swap != 0 && cg_put_num(b, "memory", total, l->memory_swap, e) < 0) {
 		if (e->code == ERR_UNSUPPORTED)
 			return err_set(e, ERR_UNSUPPORTED, "Your kernel does not support swap limit capabilities or the cgroup is not mounted");
 		return -1;
 	}
-	if (l->memory_reservation != 0 && put_num(b, "memory", "memory.soft_limit_in_bytes", l->memory_reservation, e) < 0)
+	if (l->memory_reservation != 0 && cg_put_num(b, "memory", "memory.soft_limit_in_bytes", l->memory_reservation, e) < 0)
 		return -1;
-	if (l->memory_swappiness.set && l->memory_swappiness.v >= 0 && put_num(b, "memory", "memory.swappiness", l->memory_swappiness.v, e) < 0)
+	if (l->memory_swappiness.set && l->memory_swappiness.v >= 0 && cg_put_num(b, "memory", "memory.swappiness", l->memory_swappiness.v, e) < 0)
 		return -1;
-	if (l->oom_kill_disable != 0 && put_num(b, "memory", "memory.oom_control", l->oom_kill_disable > 0 ? 1 : 0, e) < 0)
+	if (l->oom_kill_disable != 0 && cg_put_num(b, "memory", "memory.oom_control", l->oom_kill_disable > 0 ? 1 : 0, e) < 0)
+		return -1;
+	if (l->kernel_memory_tcp != 0 && cg_put_num(b, "memory", "memory.kmem.tcp.limit_in_bytes", l->kernel_memory_tcp, e) < 0)
 		return -1;
 	return 0;
 }
@@ -83,7 +85,7 @@ memory_v2(struct box *b, const struct run_limits *l, struct err *e)
 {
 	int64_t swap = l->memory_swap;
 
-	if (l->memory != 0 && put_num(b, "memory", "memory.max", l->memory, e) < 0)
+	if (l->memory != 0 && cg_put_num(b, "memory", "memory.max", l->memory, e) < 0)
 		return -1;
 	/* memory_swap is the sum; v2 counts swap alone */
 	if (swap > 0) {
@@ -93,9 +95,9 @@ memory_v2(struct box *b, const struct run_limits *l, struct err *e)
 			return err_set(e, ERR_INVALID, "Minimum memoryswap limit should be larger than memory limit, see usage");
 		swap -= memory;
 	}
-	if (l->memory_swap != 0 && put_num(b, "memory", "memory.swap.max", swap, e) < 0)
+	if (l->memory_swap != 0 && cg_put_num(b, "memory", "memory.swap.max", swap, e) < 0)
 		return -1;
-	if (l->memory_reservation != 0 && put_num(b, "memory", "memory.low", l->memory_reservation, e) < 0)
+	if (l->memory_reservation != 0 && cg_put_num(b, "memory", "memory.low", l->memory_reservation > 0 ? l->memory_reservation : 0, e) < 0)
 		return -1;
 	if (l->memory_swappiness.set && l->memory_swappiness.v >= 0)
 		return err_set(e, ERR_UNSUPPORTED, "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted");
@@ -112,7 +114,7 @@ cpu_v2(struct box *b, const struct run_limits *l, struct err *e)
 	if (l->cpu_shares != 0) {
 		int64_t shares = l->cpu_shares < 2 ? 2 : l->cpu_shares > 262144 ? 262144 : l->cpu_shares;
 
-		if (put_num(b, "cpu", "cpu.weight", 1 + (shares - 2) * 9999 / 262142, e) < 0)
+		if (cg_put_num(b, "cpu", "cpu.weight", 1 + (shares - 2) * 9999 / 262142, e) < 0)
 			return -1;
 	}
 	if (l->cpu_quota == 0 && l->cpu_period == 0)
@@ -121,7 +123,7 @@ cpu_v2(struct box *b, const struct run_limits *l, struct err *e)
 		snprintf(text, sizeof text, "%lld %lld", (long long)l->cpu_quota, (long long)(l->cpu_period > 0 ? l->cpu_period : 100000));
 	else
 		snprintf(text, sizeof text, "max %lld", (long long)(l->cpu_period > 0 ? l->cpu_period : 100000));
-	return put_text(b, "cpu", "cpu.max", text, e);
+	return cg_put(b, "cpu", "cpu.max", text, e);
 }
 
 static int
@@ -129,51 +131,70 @@ cpu_v1(struct box *b, const struct run_limits *l, struct err *e)
 {
 	struct err later = ERR_INIT;
 
-	if (l->cpu_shares != 0 && put_num(b, "cpu", "cpu.shares", l->cpu_shares, e) < 0)
+	if (l->cpu_shares != 0 && cg_put_num(b, "cpu", "cpu.shares", l->cpu_shares, e) < 0)
 		return -1;
 	/* a quota that is in force can forbid a new period until it is changed itself */
-	if (l->cpu_period != 0 && put_num(b, "cpu", "cpu.cfs_period_us", l->cpu_period, &later) < 0 && l->cpu_quota == 0) {
+	if (l->cpu_period != 0 && cg_put_num(b, "cpu", "cpu.cfs_period_us", l->cpu_period, &later) < 0 && l->cpu_quota == 0) {
 		*e = later;
 		return -1;
 	}
-	if (l->cpu_quota != 0 && put_num(b, "cpu", "cpu.cfs_quota_us", l->cpu_quota, e) < 0)
+	if (l->cpu_quota != 0 && cg_put_num(b, "cpu", "cpu.cfs_quota_us", l->cpu_quota, e) < 0)
 		return -1;
-	if (later.code != ERR_NONE && put_num(b, "cpu", "cpu.cfs_period_us", l->cpu_period, e) < 0)
+	if (later.code != ERR_NONE && cg_put_num(b, "cpu", "cpu.cfs_period_us", l->cpu_period, e) < 0)
 		return -1;
 	return 0;
 }
 
+/* The period must be long enough for the runtime at any moment. */
 static int
-blkio(struct box *b, int64_t weight, struct err *e)
+realtime(struct box *b, const struct run_limits *l, struct err *e)
 {
-	struct err first = ERR_INIT;
+	struct err later = ERR_INIT;
 
-	if (!b->rt->v2) {
-		if (put_num(b, "blkio", "blkio.weight", weight, &first) == 0 || put_num(b, "blkio", "blkio.bfq.weight", weight, e) == 0)
-			return 0;
-		return err_set(e, ERR_UNSUPPORTED, "Your kernel does not support Block I/O weight or the cgroup is not mounted");
+	if (l->cpu_rt_period == 0 && l->cpu_rt_runtime == 0)
+		return 0;
+	if (b->rt->v2)
+		return err_set(e, ERR_INVALID, "kernel does not support CPU real-time scheduler");
+	if (l->cpu_rt_period != 0 && cg_put_num(b, "cpu", "cpu.rt_period_us", l->cpu_rt_period, &later) < 0 && l->cpu_rt_runtime == 0) {
+		*e = later;
+		return -1;
 	}
-	if (put_num(b, "io", "io.bfq.weight", weight, &first) == 0)
+	if (l->cpu_rt_runtime != 0 && cg_put_num(b, "cpu", "cpu.rt_runtime_us", l->cpu_rt_runtime > 0 ? l->cpu_rt_runtime : 0, e) < 0)
+		return -1;
+	return later.code != ERR_NONE && l->cpu_rt_period != 0 ? cg_put_num(b, "cpu", "cpu.rt_period_us", l->cpu_rt_period, e) : 0;
+}
+
+/* "0-3"; a v1 group takes its parent's by copying, a v2 group by having none of its own. */
+static int
+cpuset(struct box *b, const char *file, const char *text, struct err *e)
+{
+	char value[4096];
+	own_fd up = -1;
+
+	if (text == NULL || *text == '\0')
 		return 0;
-	if (put_num(b, "io", "io.weight", 1 + (weight - 10) * 9999 / 990, e) == 0)
-		return 0;
-	return err_set(e, ERR_UNSUPPORTED, "Your kernel does not support Block I/O weight or the cgroup is not mounted");
+	if (strcmp(text, LIMITS_AS_PARENT) != 0)
+		return cg_put(b, "cpuset", file, text, e);
+	if (b->rt->v2)
+		return cg_put(b, "cpuset", file, "\n", e);
+	up = cg_open(b->rt, b, "cpuset", "..", O_RDONLY | O_DIRECTORY);
+	if (up < 0 || fd_read_text(up, file, value, sizeof value) < 0)
+		return err_sys(e, errno, "read the parent's %s", file);
+	return cg_put(b, "cpuset", file, value, e);
 }
 
 int
 cg_limits(struct runtime *rt, struct box *b, const struct run_limits *l, struct err *e)
 {
-	if ((rt->v2 ? memory_v2(b, l, e) : memory_v1(b, l, e)) < 0 || (rt->v2 ? cpu_v2(b, l, e) : cpu_v1(b, l, e)) < 0)
+	if ((rt->v2 ? memory_v2(b, l, e) : memory_v1(b, l, e)) < 0 || (rt->v2 ? cpu_v2(b, l, e) : cpu_v1(b, l, e)) < 0 || realtime(b, l, e) < 0)
 		return -1;
-	if (l->cpuset_cpus != NULL && *l->cpuset_cpus != '\0' && put_text(b, "cpuset", "cpuset.cpus", l->cpuset_cpus, e) < 0)
-		return -1;
-	if (l->cpuset_mems != NULL && *l->cpuset_mems != '\0' && put_text(b, "cpuset", "cpuset.mems", l->cpuset_mems, e) < 0)
+	if (cpuset(b, "cpuset.cpus", l->cpuset_cpus, e) < 0 || cpuset(b, "cpuset.mems", l->cpuset_mems, e) < 0)
 		return -1;
 	if (l->pids != 0) {
-		if ((l->pids > 0 ? put_num(b, "pids", "pids.max", l->pids, e) : put_text(b, "pids", "pids.max", "max", e)) < 0)
+		if ((l->pids > 0 ? cg_put_num(b, "pids", "pids.max", l->pids, e) : cg_put(b, "pids", "pids.max", "max", e)) < 0)
 			return -1;
 		if (l->pids > 0 && get_num(b, "pids", "pids.max") != l->pids)
 			return err_set(e, ERR_SYSTEM, "the process limit was not taken");
 	}
-	return l->blkio_weight != 0 ? blkio(b, l->blkio_weight, e) : 0;
+	return cg_blkio(b, l, e);
 }

@@ -127,6 +127,7 @@ runtime_start(struct comp *c, const struct ctl_start *m, int *fds, size_t nfds, 
 	rt->comp = c;
 	rt->loop = c->loop;
 	umask(022);
+	rt->ncpu = sysconf(_SC_NPROCESSORS_ONLN);
 	if (watch_children(rt->loop, e) < 0 || take_fds(rt, m, fds, nfds, e) < 0)
 		return -1;
 	if (seal_binary("bulwark-monitor", &rt->monitor_bin, e) < 0 || seal_binary("bulwark-init", &rt->init_bin, e) < 0)
@@ -173,7 +174,7 @@ runtime_edge(struct comp *c, const char *name, int fd, struct err *e)
 	static const edge_fn handlers[run_edge_end] = {
 		[NO_run_prepare] = route, [NO_run_start] = route, [NO_run_cancel] = route, [NO_run_signal] = route, [NO_run_freeze] = route,
 		[NO_run_resize] = route, [NO_run_attach] = route, [NO_run_exec] = route, [NO_run_top] = route, [NO_run_logs] = route,
-		[NO_run_delete] = route, [NO_run_list] = route, [NO_run_update] = route,
+		[NO_run_delete] = route, [NO_run_list] = route, [NO_run_update] = route, [NO_run_stats] = route,
 	};
 	struct runtime *rt = c->ctx;
 	int r;

@@ -116,6 +116,7 @@ struct runtime {
 	struct hierarchy h[HIERARCHIES_MAX];
 	size_t n_h;
 	bool v2;
+	int64_t ncpu;
 	int monitor_bin, init_bin, monitor_filter;
 	struct box *boxes;
 	struct box *pool;
@@ -224,7 +225,13 @@ bool cg_is_frozen(struct runtime *rt, const struct box *b);
 int64_t cg_oom_count(struct runtime *rt, const struct box *b);
 size_t cg_pids(struct runtime *rt, const struct box *b, pid_t *pids, size_t max);
 void cg_sweep(struct runtime *rt);   /* removes what pools of an earlier life left */
+/* stats.c */
+int on_run_stats(struct call *c, const void *msg, struct err *e);
+/* blkio.c */
+int cg_blkio(struct box *b, const struct run_limits *l, struct err *e) must_check;
 /* limits.c */
+int cg_put(struct box *b, const char *controller, const char *file, const char *text, struct err *e) must_check;
+int cg_put_num(struct box *b, const char *controller, const char *file, int64_t v, struct err *e) must_check;
 int cg_limits(struct runtime *rt, struct box *b, const struct run_limits *l, struct err *e) must_check;
 
 /* filter.c: system call filters */

@@ -181,6 +181,41 @@ REC_DECLARE(proc, PROC_FIELDS)
 	L(proc, procs, NULL, REC_LIST_MAX)
 REC_DECLARE(api_procs, API_PROCS_FIELDS)
 
+/* Resources and restart policy of host are what counts; 0, "" and unset leave alone. */
+#define API_UPDATE_FIELDS(F, O, L) \
+	F(str, ref, NULL, 1024) \
+	O(host_config, host, NULL)
+REC_DECLARE(api_update, API_UPDATE_FIELDS)
+#define API_UPDATED_FIELDS(F, O, L) \
+	F(strs, warnings, "[Warnings", 64)
+REC_DECLARE(api_updated, API_UPDATED_FIELDS)
+
+/* What a container uses at one moment: the kernel's files as they are, for the worker to read. two: of cgroup v2. Numbers that are
+   not known or not limited are -1. v1: cpu = cpuacct.usage, cpu_each = cpuacct.usage_percpu, cpu_modes = cpuacct.stat, throttle = cpu.stat,
+   io_bytes and io_ops = blkio.throttle.io_service_bytes and io_serviced (_recursive); v2: cpu = cpu.stat, io_bytes = io.stat. */
+#define API_SAMPLE_FIELDS(F, O, L) \
+	F(str,  id,           NULL, ID_MAX) \
+	F(str,  name,         NULL, NAME_MAX_ + 1) \
+	F(time, read,         NULL, 0) \
+	F(flag, two,          NULL, 1) \
+	F(num,  system_ns,    NULL, REC_NUM_ANY) \
+	F(num,  ncpu,         NULL, 65535) \
+	F(str,  cpu,          NULL, 16384) \
+	F(str,  cpu_each,     NULL, 16384) \
+	F(str,  cpu_modes,    NULL, 16384) \
+	F(str,  throttle,     NULL, 16384) \
+	F(num,  memory,       NULL, REC_NUM_ANY) \
+	F(num,  memory_max,   NULL, REC_NUM_ANY) \
+	F(num,  memory_failures, NULL, REC_NUM_ANY) \
+	F(num,  memory_limit, NULL, REC_NUM_ANY) \
+	F(str,  memory_stat,  NULL, 16384) \
+	F(num,  pids,         NULL, REC_NUM_ANY) \
+	F(num,  pids_limit,   NULL, REC_NUM_ANY) \
+	F(str,  io_bytes,     NULL, 16384) \
+	F(str,  io_ops,       NULL, 16384) \
+	F(str,  net,          NULL, 16384)
+REC_DECLARE(api_sample, API_SAMPLE_FIELDS)
+
 #define API_IMAGES_FIELDS(F, O, L) \
 	L(image, items, NULL, REC_LIST_MAX)
 REC_DECLARE(api_images, API_IMAGES_FIELDS)
@@ -334,5 +369,8 @@ REC_DECLARE(api_info, API_INFO_FIELDS)
 	ROW(system_info,           36, A,   none,              0, api_info,          0) \
 	ROW(system_events,         37, A,   api_events,        0, event,             0) \
 	/* the broker hands the worker a client's connection */ \
-	ROW(client_open,           38, B,   none,              1, oneway,            0)
+	ROW(client_open,           38, B,   none,              1, oneway,            0) \
+	ROW(container_update,      39, A,   api_update,        0, api_updated,       0) \
+	/* one sample; of a container that does not run only id and name */ \
+	ROW(container_stats,       40, A,   api_ref,           0, api_sample,        0)
 EDGE_DECLARE(api_edge, API_MESSAGES)

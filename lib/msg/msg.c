@@ -175,6 +175,15 @@ REC_DEFINE(proc, PROC_FIELDS)
 #define REC_SELF struct api_procs
 REC_DEFINE(api_procs, API_PROCS_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct api_update
+REC_DEFINE(api_update, API_UPDATE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_updated
+REC_DEFINE(api_updated, API_UPDATED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_sample
+REC_DEFINE(api_sample, API_SAMPLE_FIELDS)
+#undef REC_SELF
 #define REC_SELF struct api_images
 REC_DEFINE(api_images, API_IMAGES_FIELDS)
 #undef REC_SELF
@@ -274,6 +283,9 @@ REC_DEFINE(run_state, RUN_STATE_FIELDS)
 #undef REC_SELF
 #define REC_SELF struct run_states
 REC_DEFINE(run_states, RUN_STATES_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_stats
+REC_DEFINE(run_stats, RUN_STATS_FIELDS)
 #undef REC_SELF
 #define REC_SELF struct run_update
 REC_DEFINE(run_update, RUN_UPDATE_FIELDS)

@@ -34,7 +34,8 @@ REC_DECLARE(run_prepare, RUN_PREPARE_FIELDS)
 	F(num, id_base, NULL, UINT32_MAX)
 REC_DECLARE(run_prepared, RUN_PREPARED_FIELDS)
 
-/* cgroup limits; 0 or unset = leave alone */
+/* cgroup limits; 0 or unset = leave alone, -1 = none. A rate or weight of 0 takes that of a device away. */
+#define LIMITS_AS_PARENT "parent"   /* of cpuset_cpus, cpuset_mems */
 #define RUN_LIMITS_FIELDS(F, O, L) \
 	F(num, memory,             NULL, REC_NUM_ANY) \
 	F(num, memory_swap,        NULL, REC_NUM_ANY) \
@@ -47,7 +48,15 @@ REC_DECLARE(run_prepared, RUN_PREPARED_FIELDS)
 	F(str, cpuset_cpus,        NULL, 1024) \
 	F(str, cpuset_mems,        NULL, 1024) \
 	F(num, pids,               NULL, REC_NUM_ANY) \
-	F(num, blkio_weight,       NULL, 65535)
+	F(num, blkio_weight,       NULL, 65535) \
+	F(num, cpu_rt_period,      NULL, REC_NUM_ANY) \
+	F(num, cpu_rt_runtime,     NULL, REC_NUM_ANY) \
+	F(num, kernel_memory_tcp,  NULL, REC_NUM_ANY) \
+	L(weight_device,   blkio_weight_device, NULL, 256) \
+	L(throttle_device, blkio_read_bps,      NULL, 256) \
+	L(throttle_device, blkio_write_bps,     NULL, 256) \
+	L(throttle_device, blkio_read_iops,     NULL, 256) \
+	L(throttle_device, blkio_write_iops,    NULL, 256)
 REC_DECLARE(run_limits, RUN_LIMITS_FIELDS)
 
 /* kind: bind (source = host path), volume (source = name), tmpfs, each mounted at target in this order */
@@ -191,6 +200,12 @@ REC_DECLARE(run_states, RUN_STATES_FIELDS)
 	O(run_limits, limits, NULL)
 REC_DECLARE(run_update, RUN_UPDATE_FIELDS)
 
+/* net: also its interfaces (it has a network namespace of its own, or another container's) */
+#define RUN_STATS_FIELDS(F, O, L) \
+	F(str,  id,  NULL, ID_MAX) \
+	F(flag, net, NULL, 1)
+REC_DECLARE(run_stats, RUN_STATS_FIELDS)
+
 #define RUN_MESSAGES(ROW) \
 	/*  name        no  from request       fds reply          fds */ \
 	ROW(run_prepare, 1, A,   run_prepare,  0,  run_prepared,   1) \
@@ -210,5 +225,6 @@ REC_DECLARE(run_update, RUN_UPDATE_FIELDS)
 	ROW(run_exited, 13, B,   run_exit,     0,  oneway,         0) \
 	ROW(run_update, 14, A,   run_update,   0,  none,           0) \
 	/* a client left with the detach keys */ \
-	ROW(run_detached, 15, B, run_id,       0,  oneway,         0)
+	ROW(run_detached, 15, B, run_id,       0,  oneway,         0) \
+	ROW(run_stats,  16, A,   run_stats,    0,  api_sample,     0)
 EDGE_DECLARE(run_edge, RUN_MESSAGES)

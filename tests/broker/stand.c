@@ -389,10 +389,41 @@ on_pick(struct call *c, const void *msg, struct err *e)
 	return 0;
 }
 
+static int
+on_update(struct call *c, const void *msg, struct err *e)
+{
+	struct stand *s = c->ctx;
+	const struct run_update *m = msg;
+	char error[200];
+
+	if (s->n_updated < sizeof s->updated / sizeof *s->updated)
+		s->updated[s->n_updated++] = m->limits->memory;
+	if (s->mute_update) {
+		mute(s, c);
+		return 0;
+	}
+	memcpy(error, s->update_error, sizeof error);
+	s->update_error[0] = '\0';
+	if (error[0] != '\0')
+		return err_set(e, ERR_SYSTEM, "%s", error);
+	call_ok(c);
+	return 0;
+}
+
+static int
+on_stats(struct call *c, const void *msg, struct err *e)
+{
+	struct api_sample r = { .read = 5, .memory = 7, .memory_limit = -1 };
+
+	call_reply(c, &r, NULL, 0);
+	return 0;
+}
+
 /* ---- wiring ---- */
 static const edge_fn run_handlers[run_edge_end] = { [NO_run_prepare] = on_prepare, [NO_run_start] = on_start, [NO_run_cancel] = on_cancel,
 	[NO_run_signal] = on_signal, [NO_run_freeze] = on_ok, [NO_run_resize] = on_ok, [NO_run_attach] = on_ok, [NO_run_exec] = on_exec,
-	[NO_run_top] = on_refuse, [NO_run_logs] = on_refuse, [NO_run_delete] = on_delete, [NO_run_list] = on_list, [NO_run_update] = on_ok };
+	[NO_run_top] = on_refuse, [NO_run_logs] = on_refuse, [NO_run_delete] = on_delete, [NO_run_list] = on_list, [NO_run_update] = on_update,
+	[NO_run_stats] = on_stats };
 static const edge_fn store_handlers[store_edge_end] = { [NO_store_rw_create] = on_rw_create, [NO_store_rw_remove] = on_rw_remove,
 	[NO_store_volume_create] = on_volume_create, [NO_store_volume_remove] = on_volume_remove, [NO_store_load] = on_load,
 	[NO_store_import] = on_refuse, [NO_store_save] = on_refuse, [NO_store_drop] = on_drop, [NO_store_list] = on_inventory };

@@ -20,7 +20,10 @@ struct stand {
 	struct index published;
 	/* script */
 	char run_error[200];         /* run_start fails with this */
-	bool mute_prepare, mute_start, mute_rw, mute_volume, mute_endpoint;   /* no answer: the peer is about to die */
+	char update_error[200];      /* so does the next run_update */
+	int64_t updated[8];          /* memory limits that run_update set */
+	size_t n_updated;
+	bool mute_prepare, mute_start, mute_update, mute_rw, mute_volume, mute_endpoint;   /* no answer: the peer is about to die */
 	bool signal_ignored;         /* TERM does nothing */
 	bool port_taken;
 	struct call *muted[16];

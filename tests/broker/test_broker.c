@@ -580,6 +580,51 @@ an_exec_runs_and_its_code_is_kept(void **state)
 	assert_int_equal(stand_call(s, NO_exec_start, &start, NULL, 0), -1);
 }
 
+static int64_t
+memory_of(struct stand *s, const char *name)
+{
+	assert_int_equal(stand_call(s, NO_container_inspect, REF(name), NULL, 0), 0);
+	return ((struct container *)s->msg)->host_config->memory;
+}
+
+static void
+an_update_is_whole_or_not_at_all(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct host_config h = { .memory = 64 << 20 }, wish = { .memory = 32 << 20, .memory_swap = -1 };
+	struct api_update m = { .ref = (char *)(uintptr_t)"web", .host = &wish };
+
+	assert_non_null(stand_create(s, "web", &h, id));
+	/* one that does not run: only the record */
+	assert_int_equal(stand_call(s, NO_container_update, &m, NULL, 0), 0);
+	assert_int_equal(s->n_updated, 0);
+	assert_true(memory_of(s, "web") == 32 << 20);
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	wish.memory = 48 << 20;
+	assert_int_equal(stand_call(s, NO_container_update, &m, NULL, 0), 0);
+	assert_true(s->n_updated == 1 && s->updated[0] == 48 << 20);
+	/* what the kernel refuses is taken back */
+	snprintf(s->update_error, sizeof s->update_error, "the kernel does not want to");
+	wish.memory = 96 << 20;
+	assert_int_equal(stand_call(s, NO_container_update, &m, NULL, 0), -1);
+	assert_non_null(strstr(s->err.text, "Cannot update container "));
+	assert_non_null(strstr(s->err.text, "the kernel does not want to"));
+	assert_true(s->n_updated == 3 && s->updated[1] == 96 << 20 && s->updated[2] == 48 << 20);
+	assert_true(memory_of(s, "web") == 48 << 20);
+	/* and what was under way when the broker died */
+	s->mute_update = true;
+	stand_send(s, NO_container_update, &m);
+	stand_run(s, 20);
+	stand_crash(s);
+	s->mute_update = false;
+	stand_start(s);
+	stand_run(s, 50);
+	assert_true(s->n_updated == 5 && s->updated[3] == 96 << 20 && s->updated[4] == 48 << 20);
+	assert_true(memory_of(s, "web") == 48 << 20);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+}
+
 static void
 events_tell_a_life_in_order(void **state)
 {
@@ -651,7 +696,7 @@ main(void)
 		T(an_exit_while_the_broker_was_dead_is_reported), T(what_runs_goes_on_over_a_crash),
 		T(a_reboot_ends_containers_and_policies_bring_them_back), T(an_interrupted_remove_is_finished), T(an_interrupted_restart_is_finished),
 		T(a_damaged_record_is_left_out_and_nothing_is_taken_for_rubbish),
-		T(rubbish_in_the_store_goes_and_volumes_come_back), T(an_exec_runs_and_its_code_is_kept), T(events_tell_a_life_in_order),
+		T(rubbish_in_the_store_goes_and_volumes_come_back), T(an_exec_runs_and_its_code_is_kept), T(an_update_is_whole_or_not_at_all), T(events_tell_a_life_in_order),
 		T(an_empty_message_of_each_kind_is_answered), T(five_hundred_containers_are_listed_quickly),
 	};
 

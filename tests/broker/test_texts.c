@@ -2,6 +2,7 @@
 #include "broker.h"
 #include "caps.h"
 #include "create.h"
+#include "limits.h"
 #include "filters.h"
 #include "index.h"
 #include "ipam.h"
@@ -377,17 +378,31 @@ limits_are_checked_in_the_docker_engines_words(void **state)
 		{ { .oom_score_adj = 1001 }, "Invalid value 1001, range for oom score adj is [-1000, 1000]" },
 		{ { .shm_size = -1 }, "SHM size can not be less than 0" },
 	};
-	struct host_config fine = { .memory = 64 << 20 };
+	static const struct host_facts all = { .ncpu = 2, .cgroup = { true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true } };
+	static const struct host_facts none = { .ncpu = 2 };
+	struct host_config fine = { .memory = 64 << 20 }, much = { .memory = 64 << 20, .pids_limit = { true, 5 }, .oom_kill_disable = 1, .blkio_weight = 500 };
+	struct host_config more = { .memory_swap = 64 << 20 }, realtime = { .cpu_rt_runtime = 1000 };
+	struct strs warnings = { 0 };
 	struct err e = ERR_INIT;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct host_config h = cases[i].h;
 
-		assert_int_equal(check_limits(&h, 2, &e), -1);
+		assert_int_equal(check_limits(&h, &all, false, &warnings, &arena, &e), -1);
 		assert_string_equal(e.text, cases[i].text);
 	}
-	assert_int_equal(check_limits(&fine, 2, &e), 0);
+	assert_int_equal(check_limits(&fine, &all, false, &warnings, &arena, &e), 0);
 	assert_true(fine.memory_swap == 128 << 20);
+	assert_int_equal(warnings.n, 0);
+	/* an update says nothing about what it leaves out */
+	assert_int_equal(check_limits(&more, &all, true, &warnings, &arena, &e), 0);
+	/* what the kernel has not is taken out, and said */
+	assert_int_equal(check_limits(&much, &none, false, &warnings, &arena, &e), 0);
+	assert_true(much.memory == 0 && much.memory_swap == 0 && much.pids_limit.v == -1 && much.oom_kill_disable == 0 && much.blkio_weight == 0);
+	assert_int_equal(warnings.n, 4);
+	assert_string_equal(warnings.v[1], "Your kernel does not support OomKillDisable. OomKillDisable discarded.");
+	assert_int_equal(check_limits(&realtime, &none, false, &warnings, &arena, &e), -1);
+	assert_string_equal(e.text, "kernel does not support CPU real-time scheduler");
 }
 
 static void

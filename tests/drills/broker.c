@@ -140,6 +140,7 @@ at_the_runtime(void)
 	struct run_exec exec = { .id = text(NOBODY), .exec = text(ID("c0c0")), .process = &process };
 	struct run_limits limits = { .memory = -1 };
 	struct run_update update = { .id = text("../x"), .limits = &limits };
+	struct run_stats stats = { .id = text("../x"), .net = true };
 
 	prepare_refused("container without a user namespace", (struct run_prepare){ .userns_host = true });
 	prepare_refused("id with ..", (struct run_prepare){ .id = text("../../broker") });
@@ -158,6 +159,7 @@ at_the_runtime(void)
 	drill_refused(b.edges[RUN], NO_run_freeze, &freeze, NULL, 0, "freeze nobody");
 	drill_refused(b.edges[RUN], NO_run_exec, &exec, NULL, 0, "exec in nobody");
 	drill_refused(b.edges[RUN], NO_run_update, &update, NULL, 0, "limits of ..");
+	drill_refused(b.edges[RUN], NO_run_stats, &stats, NULL, 0, "use of ..");
 	forbidden_mounts();
 }
 

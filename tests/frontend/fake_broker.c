@@ -253,6 +253,27 @@ on_top(struct call *call, const void *msg, struct err *e)
 }
 
 static int
+on_update(struct call *call, const void *msg, struct err *e)
+{
+	const struct api_update *m = msg;
+	struct api_updated rep = { 0 };
+
+	if (m->host == NULL || m->host->memory != 64 << 20 || m->host->pids_limit.v != 0)
+		return err_set(e, ERR_CONFLICT, "another wish");
+	call_reply(call, &rep, NULL, 0);
+	return 0;
+}
+
+static int
+on_stats(struct call *call, const void *msg, struct err *e)
+{
+	struct api_sample rep = { .id = TEXT("x"), .name = TEXT("/x"), .read = now_real_ns(), .cpu = TEXT("5\n"), .memory = 7, .memory_limit = 8 };
+
+	call_reply(call, &rep, NULL, 0);
+	return 0;
+}
+
+static int
 on_pruned(struct call *call, const void *msg, struct err *e)
 {
 	struct api_pruned rep = { .reclaimed = 12 };
@@ -590,7 +611,7 @@ start(char **argv, bool keep, struct err *e)
 		[NO_image_load] = on_load, [NO_image_import] = on_import, [NO_image_save] = on_save, [NO_image_prune] = on_pruned,
 		[NO_volume_create] = on_volume, [NO_volume_list] = on_volumes, [NO_volume_inspect] = on_volume, [NO_volume_remove] = on_ok,
 		[NO_volume_prune] = on_pruned, [NO_network_list] = on_networks, [NO_network_inspect] = on_network, [NO_system_info] = on_info,
-		[NO_system_events] = on_events,
+		[NO_system_events] = on_events, [NO_container_update] = on_update, [NO_container_stats] = on_stats,
 	};
 	static const edge_fn ctl_handlers[ctl_edge_table_end] = { [NO_ctl_worker] = on_ok, [NO_ctl_host_runtime] = on_ok };
 	struct engine_config config = { .log_level = TEXT("debug") };
