@@ -79,6 +79,7 @@ scan_own(const char *p, size_t n, struct log_line *l)
 		return false;
 	l->attrs = NULL;
 	l->attrs_n = 0;
+	l->frame = false;
 	if (take(&p, end, ",\"attrs\":")) {
 		const char *after = object_end(p, end);
 
@@ -133,7 +134,7 @@ scan_foreign(const char *p, size_t n, struct log_line *l, struct buf *scratch)
 	l->text = scratch->data != NULL ? (const char *)scratch->data : "";
 	if (l->attrs_n > 0)
 		l->attrs = l->text + l->n;
-	l->raw = false;
+	l->raw = l->frame = false;
 	l->partial = l->n == 0 || l->text[l->n - 1] != '\n';
 	return true;
 }
@@ -228,12 +229,14 @@ log_line_text(const struct log_line *l, struct buf *out)
 	unsigned char *to;
 
 	/* what is unescaped is never longer than its escapes */
-	if (!buf_room(out, l->n))
+	if (!buf_room(out, l->n + 1))
 		return;
 	to = out->data + out->used;
 	if (!l->raw) {
 		memcpy(to, p, l->n);
 		out->used += l->n;
+		if (l->frame && !l->partial)
+			out->data[out->used++] = '\n';
 		return;
 	}
 	while (p < end) {
@@ -254,6 +257,13 @@ log_line_put_time(const struct log_line *l, struct buf *out)
 {
 	const char *t = l->time;
 	size_t n = strlen(t), digits = 0;
+	char text[40];
+
+	if (l->frame) {
+		text_time(text, l->ns);
+		t = text;
+		n = strlen(t);
+	}
 
 	/* 2006-01-02T15:04:05[.fraction]Z */
 	if (n < 20 || t[n - 1] != 'Z') {
@@ -275,6 +285,8 @@ log_line_ns(const struct log_line *l)
 {
 	int64_t ns;
 
+	if (l->frame)
+		return l->ns;
 	return text_to_time(l->time, &ns) ? ns : 0;
 }
 

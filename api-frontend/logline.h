@@ -16,6 +16,8 @@ struct log_line {
 	char time[40];           /* RFC 3339, UTC, as written */
 	const char *attrs;       /* the raw object, or NULL */
 	size_t attrs_n;
+	bool frame;              /* of the local driver: text without its newline, time in ns */
+	int64_t ns;
 };
 
 /* p[0..n): one line without its newline. scratch holds text of lines that are not in our own form. False: not a record. */

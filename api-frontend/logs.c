@@ -1,8 +1,8 @@
 /*
- * GET /containers/{id}/logs: the broker gives the log files; this reads them in big blocks, scans their lines, and writes frames
+ * GET /containers/{id}/logs: the broker gives the log files; this reads them in big blocks (logsource.h) and writes frames
  * as fast as the client takes them. With follow a socket tells when there is more, or a new file. A file is never held whole.
  */
-#include "logline.h"
+#include "logsource.h"
 #include "routes.h"
 #include "text.h"
 #include "times.h"
@@ -12,22 +12,16 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FILES_MAX  40
-#define BLOCK      ((size_t)128 << 10)
-#define LINE_MAX_  ((size_t)2 << 20)    /* a longer one is skipped */
 
 struct logs {
 	struct client *c;
 	bool out, err, timestamps, details, mux, follow, ended, finished;
 	int64_t since, until, tail;
-	int files[FILES_MAX];
+	int files[FILES_MAX];          /* that of at_file is the source's once it was begun */
 	size_t n_files, at_file;
-	uint64_t offset;
-	struct buf block, scratch;     /* block: read, not yet scanned */
-	bool skipping;                 /* within a line that is too long */
+	struct log_source source;
 	bool open_line[3];             /* the stream's last record was partial: no second time stamp */
 	struct loop_io socket;
 	struct loop_timer timer;
@@ -45,49 +39,17 @@ logs_close(struct client *c)
 	loop_remove(&g->socket);
 	loop_timer_clear(&g->timer);
 	fd_close(&g->socket.fd);
-	buf_done(&g->block);
-	buf_done(&g->scratch);
+	log_source_done(&g->source);
 	free(g);
 }
 
 /* ---- where to begin ---- */
 
-/* The offset at which the last *lines lines of a file begin; *lines is what is still missing. Reads backwards. */
-static int
-find_tail(int fd, uint64_t size, int64_t *lines, uint64_t *ret, struct err *e)
+static void
+begin_file(struct logs *g)
 {
-	char block[65536];
-	uint64_t end = size;
-	bool last = true;
-
-	*ret = 0;
-	while (end > 0) {
-		size_t want = end < sizeof block ? (size_t)end : sizeof block;
-		ssize_t n = pread(fd, block, want, (off_t)(end - want));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n != (ssize_t)want)
-			return n < 0 ? err_sys(e, errno, "read the log") : err_set(e, ERR_SYSTEM, "the log became shorter");
-		for (size_t i = want; i-- > 0;) {
-			if (block[i] != '\n')
-				continue;
-			/* the newline at the very end belongs to the last line */
-			if (last && end - want + i + 1 == size) {
-				last = false;
-				continue;
-			}
-			last = false;
-			if (--*lines == 0) {
-				*ret = end - want + i + 1;
-				return 0;
-			}
-		}
-		end -= want;
-	}
-	if (size > 0)
-		--*lines;
-	return 0;
+	if (g->source.fd < 0 && g->at_file < g->n_files)
+		log_source_open(&g->source, fd_take(&g->files[g->at_file]));
 }
 
 static int
@@ -98,19 +60,17 @@ seek_tail(struct logs *g, struct err *e)
 	if (g->tail < 0)
 		return 0;
 	for (size_t i = g->n_files; i-- > 0;) {
-		struct stat st;
-
-		if (fstat(g->files[i], &st) < 0)
-			return err_sys(e, errno, "stat the log");
-		g->at_file = i;
-		if (missing <= 0) {
-			g->offset = (uint64_t)st.st_size;
-			return 0;
+		/* a file of which all is wanted is begun again when its turn comes */
+		if (g->source.fd >= 0) {
+			g->files[g->at_file] = fd_take(&g->source.fd);
+			log_source_close(&g->source);
 		}
-		if (find_tail(g->files[i], (uint64_t)st.st_size, &missing, &g->offset, e) < 0)
+		g->at_file = i;
+		begin_file(g);
+		if (log_source_tail(&g->source, &missing, e) < 0)
 			return -1;
 		if (missing <= 0)
-			return 0;
+			break;
 	}
 	return 0;
 }
@@ -148,66 +108,32 @@ put_record(struct logs *g, const struct log_line *l)
 
 /* False: the time to stop was reached. */
 static bool
-take_line(struct logs *g, const char *p, size_t n)
+take_line(struct logs *g, const struct log_line *l)
 {
-	struct log_line l;
-
-	if (!log_line_scan(p, n, &l, &g->scratch))
-		return true;
 	if (g->since != 0 || g->until != 0) {
-		int64_t ns = log_line_ns(&l);
+		int64_t ns = log_line_ns(l);
 
 		if (g->since != 0 && ns < g->since)
 			return true;
 		if (g->until != 0 && ns > g->until)
 			return false;
 	}
-	if ((l.stream == LOG_STDOUT && g->out) || (l.stream == LOG_STDERR && g->err))
-		put_record(g, &l);
+	if ((l->stream == LOG_STDOUT && g->out) || (l->stream == LOG_STDERR && g->err))
+		put_record(g, l);
 	return true;
 }
 
-/* Scans the whole lines of the block. False: stop. */
+/* Takes the whole records of the block. False: stop. */
 static bool
 take_block(struct logs *g)
 {
-	const char *p = (const char *)g->block.data, *end = p + g->block.used;
+	struct log_line l;
 
-	while (p < end) {
-		const char *lf = memchr(p, '\n', (size_t)(end - p));
-
-		if (lf == NULL)
-			break;
-		if (g->skipping)
-			g->skipping = false;
-		else if (!take_line(g, p, (size_t)(lf - p)))
+	while (log_source_next(&g->source, &l))
+		if (!take_line(g, &l))
 			return false;
-		p = lf + 1;
-	}
-	buf_drop(&g->block, (size_t)(p - (const char *)g->block.data));
-	if (g->block.used > LINE_MAX_) {
-		g->skipping = true;
-		buf_reset(&g->block);
-	}
+	log_source_taken(&g->source);
 	return true;
-}
-
-/* One block of the current file: 1 something was read, 0 its end, -1 error. */
-static int
-read_block(struct logs *g)
-{
-	ssize_t n;
-
-	if (!buf_room(&g->block, BLOCK))
-		return -1;
-	do
-		n = pread(g->files[g->at_file], g->block.data + g->block.used, BLOCK, (off_t)g->offset);
-	while (n < 0 && errno == EINTR);
-	if (n <= 0)
-		return (int)n;
-	g->offset += (uint64_t)n;
-	g->block.used += (size_t)n;
-	return 1;
 }
 
 static void
@@ -222,12 +148,9 @@ logs_finish(struct logs *g)
 static void
 next_file(struct logs *g)
 {
-	/* a line that its writer never ended (it was killed) ends with its file */
-	buf_reset(&g->block);
-	g->skipping = false;
-	fd_close(&g->files[g->at_file]);
+	log_source_close(&g->source);
 	g->at_file++;
-	g->offset = 0;
+	begin_file(g);
 }
 
 static void
@@ -237,9 +160,10 @@ logs_pump(struct client *c)
 
 	if (g->finished)
 		return;
+	begin_file(g);
 	/* a bounded piece a round: other clients wait */
 	while (c->out.used < OUT_HIGH) {
-		int r = g->at_file < g->n_files ? read_block(g) : 0;
+		int r = g->at_file < g->n_files ? log_source_read(&g->source) : 0;
 		bool go_on;
 
 		if (r < 0) {
@@ -406,8 +330,7 @@ handle_container_logs(struct client *c, struct err *e)
 	g->c = c;
 	g->socket = (struct loop_io){ .fd = -1, .on_ready = on_socket };
 	g->timer.on_time = on_until;
-	g->block = (struct buf)BUF_INIT(LINE_MAX_ + 2 * BLOCK);
-	g->scratch = (struct buf)BUF_INIT(4 * LINE_MAX_);
+	g->source = (struct log_source)LOG_SOURCE_INIT;
 	c->stream = g;
 	c->ops = &ops;
 	if (logs_query(c, g, e) < 0)

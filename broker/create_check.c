@@ -1,5 +1,6 @@
 /* Rules for what a request may say, each a small check of its own; texts are the Docker engine's. */
 #include "create.h"
+#include "logplan.h"
 
 #include "broker.h"
 #include "caps.h"
@@ -206,38 +207,6 @@ check_security(const struct host_config *h, const struct engine_config *engine, 
 	return 0;
 }
 
-static int
-check_log_option(const char *key, const char *value, struct err *e)
-{
-	static const char *const not_yet[] = { "labels", "labels-regex", "env", "env-regex", "tag" };
-	size_t digits = strspn(value, "0123456789");
-	uint64_t n;
-
-	if (strcmp(key, "max-size") == 0) {
-		const char *unit = value + digits;
-
-		if (strcmp(value, "-1") == 0 || (digits > 0 && digits < 18 && (unit[0] == '\0' || (strchr("bkmgtBKMGT", unit[0]) != NULL &&
-		    (unit[1] == '\0' || (strchr("bB", unit[1]) != NULL && unit[2] == '\0'))))))
-			return 0;
-		return err_set(e, ERR_INVALID, "invalid value for max-size: invalid size: '%.100s'", value);
-	}
-	if (strcmp(key, "max-file") == 0) {
-		if (text_to_u64(value, 1000, &n) && n >= 1)
-			return 0;
-		return err_set(e, ERR_INVALID, "invalid value for max-file: %.100s is not a number from 1 to 1000", value);
-	}
-	if (strcmp(key, "mode") == 0 && (strcmp(value, "blocking") == 0 || value[0] == '\0'))
-		return 0;
-	if (strcmp(key, "compress") == 0 && (strcmp(value, "false") == 0 || value[0] == '\0'))
-		return 0;
-	for (size_t i = 0; i < sizeof not_yet / sizeof *not_yet; i++)
-		if (strcmp(key, not_yet[i]) == 0)
-			return err_set(e, ERR_UNSUPPORTED, "log option %s is not implemented by Bulwark yet", key);
-	if (strcmp(key, "mode") == 0 || strcmp(key, "compress") == 0 || strcmp(key, "max-buffer-size") == 0)
-		return err_set(e, ERR_UNSUPPORTED, "log option %s=%.100s is not implemented by Bulwark yet", key, value);
-	return err_set(e, ERR_INVALID, "unknown log opt '%.100s' for json-file log driver", key);
-}
-
 int
 check_log_config(struct log_config *l, const struct engine_config *engine, struct arena *a, struct err *e)
 {
@@ -250,16 +219,17 @@ check_log_config(struct log_config *l, const struct engine_config *engine, struc
 			if (kvs_get(&l->config, engine->log_opts.v[i].key) == NULL &&
 			    !kvs_set(&l->config, a, engine->log_opts.v[i].key, engine->log_opts.v[i].value))
 				return err_memory(e);
-	if (strcmp(l->type, "none") == 0) {
-		if (l->config.n > 0)
-			return err_set(e, ERR_INVALID, "unknown log opt '%.100s' for none log driver", l->config.v[0].key);
-		return 0;
-	}
-	if (strcmp(l->type, "json-file") != 0)
-		return err_set(e, ERR_INVALID, "logger: no log driver named '%.100s' is registered", l->type);
-	for (size_t i = 0; i < l->config.n; i++)
-		if (check_log_option(l->config.v[i].key, l->config.v[i].value, e) < 0)
-			return -1;
+	if (log_driver_find(l->type) != NULL && log_driver_find(l->type)->remote)
+		return err_set(e, ERR_UNSUPPORTED, "log driver %s is not implemented by Bulwark yet", l->type);
+	if (strcmp(l->type, "none") != 0)
+		for (size_t i = 0; i < engine->log_opts.n; i++)
+			if (text_starts(engine->log_opts.v[i].key, "cache-") && kvs_get(&l->config, engine->log_opts.v[i].key) == NULL &&
+			    !kvs_set(&l->config, a, engine->log_opts.v[i].key, engine->log_opts.v[i].value))
+				return err_memory(e);
+	if (log_opts_check(l->type, &l->config, e) < 0 || log_check_texts(&l->config, e) < 0)
+		return -1;
+	if (text_same(kvs_get(&l->config, "mode"), "non-blocking"))
+		return not_built(e, "log opt mode=non-blocking");
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* Filters of the list calls. A key may have several values: one must match; all keys must. (label: all values must.) */
 #pragma once
 #include "msg/types.h"
+#include "pattern.h"
 
 /* ERR_INVALID "invalid filter 'zzz'" for a key that is not in the NULL-terminated list. */
 int filters_check(const struct filter_list *f, const char *const *known, struct err *e) must_check;
@@ -17,8 +18,3 @@ bool filter_labels(const struct filter_list *f, const struct kvs *labels);
 int filter_bool(const struct filter_list *f, const char *key, int *ret, struct err *e) must_check;
 /* "until": a time stamp, or a duration back from now ("24h"); 0 if not given. */
 int filter_until(const struct filter_list *f, int64_t *ret_ns, struct err *e) must_check;
-
-/* A small regular expression search: . [..] ( ) | * + ? ^ $ and escapes; linear in the text, for texts of strangers. */
-int pattern_search(const char *pattern, const char *text, bool *ret, struct err *e) must_check;
-/* A shell pattern where * and ? do not match '/'. */
-bool glob_match(const char *pattern, const char *text);

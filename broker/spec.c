@@ -4,6 +4,7 @@
 #include "create.h"
 #include "lifecycle.h"
 #include "limits.h"
+#include "logplan.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -161,11 +162,14 @@ spec_build(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 
 	*s = (struct run_spec){ .id = c->id, .layers = c->rec.layers, .readonly_rootfs = h->readonly_rootfs, .masked_paths = h->masked_paths,
 		.readonly_paths = h->readonly_paths, .sysctls = h->sysctls, .shm_size = h->shm_size, .privileged = h->privileged,
-		.init = h->init > 0, .devices = h->devices, .log = h->log_config, .device_cgroup_rules = h->device_cgroup_rules };
+		.init = h->init > 0, .devices = h->devices, .device_cgroup_rules = h->device_cgroup_rules };
 	s->process = arena_alloc(a, sizeof *s->process);
 	s->limits = arena_alloc(a, sizeof *s->limits);
-	if (s->process == NULL || s->limits == NULL)
+	s->log = arena_alloc(a, sizeof *s->log);
+	if (s->process == NULL || s->limits == NULL || s->log == NULL)
 		return err_memory(e);
+	if (log_plan(c, a, s->log, e) < 0)
+		return err_wrap(e, "failed to create task for container: failed to initialize logging driver");
 	limits_of(h, s->limits);
 	if (fill_process(c, a, s->process, e) < 0 || add_mounts(c, a, s, e) < 0 || add_link(c, a, s, e) < 0 || fill_files(c, a, s, e) < 0)
 		return -1;

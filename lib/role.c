@@ -67,10 +67,10 @@ static const char *const sys_unpacker[] = { SYS_BASE, SYS_FILES, "setxattr", "ls
 	"fgetxattr", "flistxattr", "llistxattr", "listxattr", "removexattr", "lremovexattr", "mknodat", "mknod", "symlink", "lchown", "utime", "futimesat",
 	"chdir", "fchdir", "setresuid", "setresgid", "capget", "capset", "creat", NULL };
 /* openat: the log file that rotation makes is created beneath a held directory, to which Landlock confines it once it is told of it. accept4: the runtime comes back after a
-   restart; wait4: the container's first process, whose parent it is */
+   restart; wait4: the container's first process, whose parent it is; clone: a copy of itself that compresses a full log file */
 static const char *const sys_monitor[] = { SYS_BASE, "openat", "unlinkat", "renameat", "renameat2", "fsync", "fdatasync", "accept4", "wait4", "waitid",
 	"kill", "pidfd_send_signal", "pidfd_open", "ioctl", "splice", "tee", "socketpair", "pipe2", "getsockname", "setsockopt", "fstatfs",
-	"signalfd4", "fallocate", "linkat", "mkdirat", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", NULL };
+	"signalfd4", "fallocate", "linkat", "mkdirat", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "clone", NULL };
 /* What no container and nothing else that the runtime starts has a use for; all of it needs a host capability anyway. */
 static const char *const sys_denied[] = { "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "swapon",
 	"swapoff", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "acct", "quotactl", "quotactl_fd", "nfsservctl", "iopl", "ioperm",

@@ -3,6 +3,7 @@
 
 #include "fd.h"
 #include "log.h"
+#include "logfiles.h"
 #include "state.h"
 #include "text.h"
 
@@ -203,27 +204,20 @@ logs_from_disk(struct runtime *rt, const char *id, struct call *c, struct err *e
 {
 	own_fd dir = fd_open_beneath(rt->containers, id, O_RDONLY | O_DIRECTORY, 0);
 	struct api_log_files r = { .driver = (char *)(uintptr_t)"json-file" };
-	struct box *b = box_find(rt, id);
 	own_arena a = ARENA_INIT;
 	struct w_start s;
-	char name[112];
+	static const char *const formats[] = { "json-file", "local" };
+	char name[LOGFILE_NAME];
 	int fds[32];
 	size_t n = 0;
 
-	if (b != NULL && *b->log_driver != '\0')
-		r.driver = b->log_driver;
 	if (dir >= 0 && state_read(dir, "state", &a, &s) == 1)
 		r.tty = s.tty;
-	for (int i = 31; i >= 0 && dir >= 0; i--) {
-		int fd;
-
-		if (i > 0)
-			snprintf(name, sizeof name, "%s-json.log.%d", id, i);
-		else
-			snprintf(name, sizeof name, "%s-json.log", id);
-		fd = fd_open_beneath(dir, name, O_RDONLY, 0);
-		if (fd >= 0)
-			fds[n++] = fd;
+	for (size_t i = 0; i < 2 && n == 0 && dir >= 0; i++) {
+		logfiles_base(name, formats[i], id);
+		n = logfiles_open(dir, name, 1000, fds, 32);
+		if (n > 0)
+			r.driver = (char *)(uintptr_t)formats[i];
 	}
 	call_reply(c, &r, fds, n);
 	for (size_t i = 0; i < n; i++)

@@ -5,11 +5,13 @@
 #include "monitor.h"
 
 #include "fd.h"
+#include "logframe.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #define FILES_MAX 64
 #define READ_SIZE ((size_t)64 << 10)
@@ -20,6 +22,8 @@ struct replay {
 	size_t n, at;
 	struct buf in;              /* read, not yet decoded: less than a line remains in it */
 	bool live;                  /* goes on with the output after the log */
+	bool known, gz;             /* the present file was looked at; is compressed */
+	z_stream z;
 };
 
 int
@@ -45,6 +49,8 @@ replay_free(struct client *c)
 		return;
 	for (size_t i = 0; i < r->n; i++)
 		fd_close(&r->fds[i]);
+	if (r->gz)
+		(void)inflateEnd(&r->z);
 	buf_done(&r->in);
 	free(r);
 	c->replay = NULL;
@@ -129,6 +135,81 @@ replay_line(struct client *c, unsigned char *line, size_t n)
 		client_send(c, stream, text, unescape(text, text, p));
 }
 
+static void
+replay_frames(struct client *c, struct replay *r)
+{
+	size_t at = 0;
+
+	while (at < r->in.used) {
+		struct log_frame f;
+		ssize_t n = log_frame_scan(r->in.data + at, r->in.used - at, &f);
+
+		if (n == 0)
+			break;
+		if (n > 0 && (f.err ? c->err : c->out)) {
+			client_send(c, f.err ? STREAM_ERR : STREAM_OUT, f.text, f.n);
+			if (!f.partial)
+				client_send(c, f.err ? STREAM_ERR : STREAM_OUT, (const unsigned char *)"\n", 1);
+		}
+		at += n > 0 ? (size_t)n : log_frame_next(r->in.data + at, r->in.used - at);
+	}
+	buf_drop(&r->in, at);
+}
+
+static void
+replay_lines(struct client *c, struct replay *r)
+{
+	unsigned char *line = r->in.data, *end = line + r->in.used, *nl;
+
+	while ((nl = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+		replay_line(c, line, (size_t)(nl - line));
+		line = nl + 1;
+	}
+	buf_drop(&r->in, (size_t)(line - r->in.data));
+}
+
+/* Bytes of the present file, or 0 at its end. */
+static ssize_t
+read_plain(struct replay *r, unsigned char *to, size_t n)
+{
+	unsigned char magic[2];
+
+	if (!r->known) {
+		r->gz = pread(r->fds[r->at], magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+		memset(&r->z, 0, sizeof r->z);
+		if (r->gz && inflateInit2(&r->z, 31) != Z_OK)
+			r->gz = false;
+		r->known = true;
+	}
+	return r->gz ? 0 : read(r->fds[r->at], to, n);
+}
+
+static ssize_t
+read_gz(struct replay *r, unsigned char *to, size_t n)
+{
+	static unsigned char from[16384];
+	uInt took;
+	int z;
+
+	do {
+		ssize_t got = read(r->fds[r->at], from, sizeof from);
+
+		if (got <= 0)
+			return 0;
+		r->z.next_in = from;
+		r->z.avail_in = (uInt)got;
+		r->z.next_out = to;
+		r->z.avail_out = (uInt)n;
+		z = inflate(&r->z, Z_NO_FLUSH);
+		/* what did not fit is read again */
+		took = (uInt)got - r->z.avail_in;
+		(void)lseek(r->fds[r->at], -(off_t)(got - took), SEEK_CUR);
+		if (z != Z_OK && z != Z_STREAM_END)
+			return 0;
+	} while (r->z.avail_out == n && z == Z_OK && took > 0);
+	return (ssize_t)(n - r->z.avail_out);
+}
+
 static bool
 next_piece(struct replay *r)
 {
@@ -137,7 +218,9 @@ next_piece(struct replay *r)
 
 		if (!buf_room(&r->in, READ_SIZE))
 			return false;
-		n = read(r->fds[r->at], r->in.data + r->in.used, READ_SIZE);
+		n = read_plain(r, r->in.data + r->in.used, READ_SIZE);
+		if (r->gz)
+			n = read_gz(r, r->in.data + r->in.used, READ_SIZE);
 		if (n > 0) {
 			r->in.used += (size_t)n;
 			return true;
@@ -145,6 +228,10 @@ next_piece(struct replay *r)
 		/* the last one stays open: it may be written to until the client has caught up */
 		if (r->at + 1 == r->n)
 			return false;
+		if (r->gz)
+			(void)inflateEnd(&r->z);
+		r->known = r->gz = false;
+		buf_reset(&r->in);
 		fd_close(&r->fds[r->at++]);
 	}
 	return false;
@@ -154,7 +241,6 @@ void
 replay_pump(struct client *c)
 {
 	struct replay *r = c->replay;
-	unsigned char *line, *nl, *end;
 
 	while (r != NULL && !c->dead && !c->held && c->pending.used < AHEAD) {
 		if (!next_piece(r)) {
@@ -168,12 +254,9 @@ replay_pump(struct client *c)
 			replay_free(c);
 			return;
 		}
-		line = r->in.data;
-		end = r->in.data + r->in.used;
-		while ((nl = memchr(line, '\n', (size_t)(end - line))) != NULL) {
-			replay_line(c, line, (size_t)(nl - line));
-			line = nl + 1;
-		}
-		buf_drop(&r->in, (size_t)(line - r->in.data));
+		if (c->m->log.format == LOG_LOCAL)
+			replay_frames(c, r);
+		else
+			replay_lines(c, r);
 	}
 }

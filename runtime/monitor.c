@@ -33,7 +33,7 @@
 
 #define OWNER(io_, member) ((struct monitor *)(void *)((char *)(io_) - offsetof(struct monitor, member)))
 
-static struct loop_timer linger;
+static struct { struct loop_timer timer; struct monitor *m; } linger;
 
 static void
 give_up(struct monitor *m)
@@ -108,8 +108,10 @@ kill_rest(struct monitor *m)
 static void
 maybe_end(struct monitor *m)
 {
-	if (m->exited && m->ctl.fd < 0 && m->clients == NULL)
+	if (m->exited && m->ctl.fd < 0 && m->clients == NULL) {
+		squeeze_stop(&m->log);
 		_exit(0);
+	}
 }
 
 /* The runtime has passed the news on (or is not there): now the clients may see the end. Each is let go when it has
@@ -135,6 +137,7 @@ monitor_clients_changed(struct monitor *m)
 static void
 on_linger(struct loop_timer *t)
 {
+	squeeze_stop(&linger.m->log);
 	_exit(0);
 }
 
@@ -191,8 +194,9 @@ on_child(struct loop_io *io, uint32_t events)
 	m->log.followers = NULL;
 	for (struct client *c = m->clients; c != NULL; c = c->next)
 		waiting = waiting || c->pending.used > 0 || c->replay != NULL;
-	linger.on_time = on_linger;
-	loop_timer_set(m->loop, &linger, INT64_C(1000000000) * (waiting ? 10 : 2));
+	linger.timer.on_time = on_linger;
+	linger.m = m;
+	loop_timer_set(m->loop, &linger.timer, INT64_C(1000000000) * (waiting ? 10 : 2));
 	if (m->ctl.fd >= 0)
 		(void)shutdown(m->ctl.fd, SHUT_WR);   /* the runtime answers by closing its end */
 	else
@@ -325,7 +329,10 @@ take_start(struct monitor *m, struct wire *w, struct err *e)
 	if (s->has_procs)
 		m->procs = fd_take(&w->fds[at++]);
 	m->have_start = true;
-	if (confine_to(m->dir, e) < 0 || log_open(m, e) < 0 || loop_add(m->loop, &m->listen, EPOLLIN, e) < 0)
+	if (confine_to(m->dir, e) < 0 || log_open(m, e) < 0)
+		return -1;
+	m->start.log_attrs = NULL;   /* they are in the log's stamp; nobody else has a use for them */
+	if (loop_add(m->loop, &m->listen, EPOLLIN, e) < 0)
 		return -1;
 	return loop_add(m->loop, &m->ms, EPOLLIN, e);
 }

@@ -49,16 +49,32 @@ struct follower {
 	bool told;                  /* new data was announced since the follower last read */
 };
 
+enum log_format { LOG_NONE, LOG_JSON, LOG_LOCAL };
+
+/* The compression of one full file (mon_squeeze.c). */
+struct squeeze {
+	struct loop_io io;          /* its pidfd */
+	pid_t pid;                  /* 0: none runs */
+	int index;                  /* which file it is by now; 0: it is gone */
+	bool ok;
+};
+
 struct log {
 	struct monitor *m;
-	bool on;
+	enum log_format format;
+	bool on, compress;
 	int dir, fd;
 	int64_t size, max_size;
 	int max_files;
-	char name[96];
+	char name[128];             /* the present file's */
 	struct buf out;
 	struct follower *followers;
 	bool failed;
+	int64_t now;                /* of the batch that is being written */
+	uint64_t seq;               /* of the last record */
+	char *stamp;                /* json-file: end of a line from its stream on */
+	size_t stamp_head, stamp_n;
+	struct squeeze squeeze;
 };
 
 struct monitor {
@@ -107,14 +123,20 @@ void replay_pump(struct client *c);
 void replay_rotated(struct monitor *m);
 
 /* mon_log.c */
-int log_open(struct monitor *m, struct err *e) must_check;
+int log_lines_init(struct log *l, struct err *e) must_check;
 void log_output(struct log *l, struct stream *s, const unsigned char *data, size_t n);
+void log_end(struct log *l, struct stream *s);
+/* mon_files.c */
+int log_open(struct monitor *m, struct err *e) must_check;
 /* Writes what is collected; called once for each round of reading. */
 void log_flush(struct log *l);
-void log_end(struct log *l, struct stream *s);
 int log_follow(struct log *l, int fd);
 /* Opens all files, oldest first; returns how many. */
 size_t log_files(struct log *l, int *fds, size_t max);
 int log_current(struct log *l, int *ret_fd) must_check;
 /* Memory that only traffic needs. */
 void log_relax(struct log *l);
+
+/* mon_squeeze.c: compresses what waits for it, if that is wanted and not under way */
+void squeeze_start(struct log *l);
+void squeeze_stop(struct log *l);

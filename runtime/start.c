@@ -56,76 +56,23 @@ make_listener(struct runtime *rt, const char *name, int *ret_fd, struct err *e)
 	return 0;
 }
 
-/* "10m", "1g", plain bytes; -1 or nothing: no bound */
 static int
-parse_size(const char *text, int64_t *ret, struct err *e)
+plan_log(const struct run_log *log, struct w_start *s, struct err *e)
 {
-	char copy[32];
-	size_t n;
-	uint64_t v;
-	unsigned shift = 0;
+	const char *format = log != NULL && log->format != NULL ? log->format : "none";
 
-	*ret = 0;
-	if (text == NULL || strcmp(text, "-1") == 0)
-		return 0;
-	if (!text_copy(copy, sizeof copy, text))
-		return err_set(e, ERR_INVALID, "invalid max-size \"%s\"", text);
-	n = strlen(copy);
-	if (n > 1 && (copy[n - 1] == 'b' || copy[n - 1] == 'B'))
-		copy[--n] = '\0';
-	if (n > 0) {
-		static const char units[] = "kmgt";
-		const char *u = strchr(units, copy[n - 1] | 32);
-
-		if (u != NULL && *u != '\0' && copy[n - 1] > '9') {
-			shift = 10 * (unsigned)(u - units + 1);
-			copy[--n] = '\0';
-		}
-	}
-	if (!text_to_u64(copy, (uint64_t)1 << 20, &v) && !(shift == 0 && text_to_u64(copy, INT64_MAX >> 1, &v)))
-		return err_set(e, ERR_INVALID, "invalid max-size \"%s\"", text);
-	*ret = (int64_t)(v << shift);
-	return 0;
-}
-
-/* Those that change what is written are refused until they do. */
-static int
-check_log_opt(const struct kv *o, struct err *e)
-{
-	static const char *const later[] = { "labels", "labels-regex", "env", "env-regex", "tag", "max-buffer-size" };
-
-	if (strcmp(o->key, "max-size") == 0 || strcmp(o->key, "max-file") == 0)
-		return 0;
-	if ((strcmp(o->key, "mode") == 0 && strcmp(o->value, "blocking") == 0) || (strcmp(o->key, "compress") == 0 && strcmp(o->value, "false") == 0))
-		return 0;
-	if (strcmp(o->key, "mode") == 0 || strcmp(o->key, "compress") == 0)
-		return err_set(e, ERR_UNSUPPORTED, "log opt '%s=%s' is not implemented by Bulwark yet", o->key, o->value);
-	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-		if (strcmp(o->key, later[i]) == 0)
-			return err_set(e, ERR_UNSUPPORTED, "log opt '%s' is not implemented by Bulwark yet", o->key);
-	return err_set(e, ERR_INVALID, "unknown log opt '%s' for json-file log driver", o->key);
-}
-
-static int
-plan_log(const struct log_config *log, struct w_start *s, struct err *e)
-{
-	const char *type = log != NULL && log->type != NULL && *log->type != '\0' ? log->type : "json-file";
-	uint64_t files = 1;
-	const char *text;
-
-	if (strcmp(type, "json-file") != 0 && strcmp(type, "none") != 0)
-		return err_set(e, ERR_UNSUPPORTED, "logger: no log driver named '%s' is registered", type);
-	s->log_driver = (char *)(uintptr_t)type;
+	if ((strcmp(format, "json-file") != 0 && strcmp(format, "local") != 0 && strcmp(format, "none") != 0) || (log != NULL && (log->size < 0 || log->buffer < 0)))
+		return err_set(e, ERR_PROTOCOL, "malformed log");
+	s->log_driver = (char *)(uintptr_t)format;
 	if (log == NULL)
 		return 0;
-	for (size_t i = 0; strcmp(type, "json-file") == 0 && i < log->config.n; i++)
-		if (check_log_opt(&log->config.v[i], e) < 0)
-			return -1;
-	text = kvs_get(&log->config, "max-file");
-	if (text != NULL && (!text_to_u64(text, 1000, &files) || files == 0))
-		return err_set(e, ERR_INVALID, "invalid max-file \"%s\"", text);
-	s->log_files = (int64_t)files;
-	return parse_size(kvs_get(&log->config, "max-size"), &s->log_size, e);
+	s->log_size = log->size;
+	s->log_files = log->files > 0 ? log->files : 1;
+	s->log_compress = log->compress;
+	s->log_nonblocking = log->nonblocking;
+	s->log_buffer = log->buffer;
+	s->log_attrs = log->attrs;
+	return 0;
 }
 
 static void
@@ -244,6 +191,7 @@ start(struct box *b, const struct run_spec *spec, struct w_start *s, int *fds, s
 {
 	struct w_spec w = { .spec = (struct run_spec *)(uintptr_t)spec, .own = b->own, .no_shm = b->no_shm };
 	own_fd dir = -1, listener = -1;
+	struct w_start kept;
 
 	if (plan_log(spec->log, s, e) < 0)
 		return -1;
@@ -252,8 +200,10 @@ start(struct box *b, const struct run_spec *spec, struct w_start *s, int *fds, s
 	if (collect(b, spec, &w, fds, n, e) < 0 || open_dir(b, &dir, e) < 0 || make_listener(b->rt, b->id, &listener, e) < 0)
 		return -1;
 	s->oom_before = b->oom_before = cg_oom_count(b->rt, b);
-	/* on disk before anything runs: whatever is killed from now on, the container is found again */
-	if (state_write(dir, "state", s, e) < 0)
+	/* on disk before anything runs: whatever is killed from now on, the container is found again. The attributes are the monitor's alone */
+	kept = *s;
+	kept.log_attrs = NULL;
+	if (state_write(dir, "state", &kept, e) < 0)
 		return -1;
 	if (send_start(b->init, s, dir, listener, e) < 0 || hand_over_waiters(b, e) < 0)
 		return -1;

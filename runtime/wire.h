@@ -75,7 +75,11 @@ REC_DECLARE(w_cloned, W_CLONED_FIELDS)
 	F(num,  pid,        NULL, INT32_MAX) \
 	F(time, started_at, NULL, 0) \
 	F(num,  oom_before, NULL, REC_NUM_ANY) \
-	F(flag, host,       NULL, 1)
+	F(flag, host,       NULL, 1) \
+	F(flag, log_compress, NULL, 1) \
+	F(flag, log_nonblocking, NULL, 1) \
+	F(num,  log_buffer, NULL, REC_NUM_ANY) \
+	F(str,  log_attrs,  NULL, 65536)
 REC_DECLARE(w_start, W_START_FIELDS)
 
 #define W_STARTED_FIELDS(F, O, L) \

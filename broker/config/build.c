@@ -1,5 +1,6 @@
 /* From settings to the engine's configuration: checks in the Docker engine's words, and the defaults, which are the Docker
    engine's except where the secure one differs (documented in compatibility.md). */
+#include "logopts.h"
 #include "options.h"
 
 #include "log.h"
@@ -302,73 +303,32 @@ check_runtime(struct build *b)
 	return c->userns_remap != NULL ? check_exec_opts(b) : no_memory(b);
 }
 
-static bool
-is_positive(const char *s)
-{
-	uint64_t n;
-
-	return text_to_u64(s, INT32_MAX, &n) && n > 0;
-}
-
-static int
-check_log_opt(struct build *b, const char *key, const char *value)
-{
-	static const char *const later[] = { "labels", "labels-regex", "env", "env-regex", "tag", "max-buffer-size" };
-	int64_t size;
-
-	if (strcmp(key, "max-size") == 0) {
-		if (strcmp(value, "-1") != 0 && !parse_size(value, &size))
-			return err_set(b->e, ERR_INVALID, "invalid size: '%.64s'", value);
-		return 0;
-	}
-	if (strcmp(key, "max-file") == 0)
-		return is_positive(value) ? 0 : err_set(b->e, ERR_INVALID, "max-file cannot be less than 1");
-	if (strcmp(key, "compress") == 0 && strcmp(value, "false") == 0)
-		return 0;
-	if (strcmp(key, "mode") == 0 && strcmp(value, "blocking") == 0)
-		return 0;
-	if (strcmp(key, "mode") == 0 && strcmp(value, "non-blocking") != 0)
-		return err_set(b->e, ERR_INVALID, "logger: invalid log mode: '%.64s'", value);
-	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
-		if (strcmp(key, later[i]) == 0)
-			return err_set(b->e, ERR_UNSUPPORTED, "log opt '%s' is not implemented by Bulwark yet", key);
-	if (strcmp(key, "compress") == 0 || strcmp(key, "mode") == 0)
-		return err_set(b->e, ERR_UNSUPPORTED, "log opt '%s=%.32s' is not implemented by Bulwark yet", key, value);
-	return err_set(b->e, ERR_INVALID, "unknown log opt '%.64s' for %s log driver", key, b->c->log_driver);
-}
-
 static int
 check_logs(struct build *b)
 {
-	static const char *const later[] = { "local", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "etwlogs", "gcplogs" };
 	struct engine_config *c = b->c;
 	const struct strs *v = setting_values(b->s, OPT_log_opts);
 
 	c->log_driver = text_or(b, OPT_log_driver, "json-file");
 	if (c->log_driver == NULL)
 		return no_memory(b);
-	for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
-		if (strcmp(c->log_driver, later[i]) == 0)
-			return err_set(b->e, ERR_UNSUPPORTED, "log driver %s is not implemented by Bulwark yet", c->log_driver);
-	if (strcmp(c->log_driver, "json-file") != 0 && strcmp(c->log_driver, "none") != 0)
+	if (log_driver_find(c->log_driver) == NULL)
 		return err_set(b->e, ERR_INVALID, "failed to set log opts: logger: no log driver named '%.64s' is registered", c->log_driver);
+	if (log_driver_find(c->log_driver)->remote)
+		return err_set(b->e, ERR_UNSUPPORTED, "log driver %s is not implemented by Bulwark yet", c->log_driver);
 	for (size_t i = 0; v != NULL && i < v->n; i++) {
 		const char *eq = strchr(v->v[i], '=');
 		char *key = arena_strn(b->a, v->v[i], (size_t)(eq - v->v[i]));
 
 		if (key == NULL || !kvs_set(&c->log_opts, b->a, key, eq + 1))
 			return no_memory(b);
-		if (check_log_opt(b, key, eq + 1) < 0)
-			return -1;
 	}
-	if (strcmp(c->log_driver, "json-file") != 0)
-		return 0;
 	/* bounded unless asked for otherwise: max-size=-1 is without bound */
-	if (kvs_get(&c->log_opts, "max-size") == NULL && !kvs_set(&c->log_opts, b->a, "max-size", "10m"))
+	if (strcmp(c->log_driver, "json-file") == 0 && kvs_get(&c->log_opts, "max-size") == NULL && !kvs_set(&c->log_opts, b->a, "max-size", "10m"))
 		return no_memory(b);
-	if (kvs_get(&c->log_opts, "max-file") == NULL && !kvs_set(&c->log_opts, b->a, "max-file", "3"))
+	if (strcmp(c->log_driver, "json-file") == 0 && kvs_get(&c->log_opts, "max-file") == NULL && !kvs_set(&c->log_opts, b->a, "max-file", "3"))
 		return no_memory(b);
-	return 0;
+	return log_opts_check(c->log_driver, &c->log_opts, b->e);
 }
 
 /* bip, fixed-cidr and default-gateway belong together. */

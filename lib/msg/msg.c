@@ -254,6 +254,9 @@ REC_DEFINE(run_link, RUN_LINK_FIELDS)
 #define REC_SELF struct run_process
 REC_DEFINE(run_process, RUN_PROCESS_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct run_log
+REC_DEFINE(run_log, RUN_LOG_FIELDS)
+#undef REC_SELF
 #define REC_SELF struct run_spec
 REC_DEFINE(run_spec, RUN_SPEC_FIELDS)
 #undef REC_SELF

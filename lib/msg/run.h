@@ -101,6 +101,18 @@ REC_DECLARE(run_link, RUN_LINK_FIELDS)
 	L(ulimit_rec, rlimits,    NULL, 64)
 REC_DECLARE(run_process, RUN_PROCESS_FIELDS)
 
+/* What the monitor writes. format: none, json-file, local. size: bytes in a file, 0 without bound. attrs: the JSON object that stands in
+   each line of a json-file, or NULL. nonblocking: lines that do not fit into buffer bytes while the disk is busy are dropped. */
+#define RUN_LOG_FIELDS(F, O, L) \
+	F(str,  format,      NULL, 16) \
+	F(num,  size,        NULL, REC_NUM_ANY) \
+	F(num,  files,       NULL, 1000) \
+	F(flag, compress,    NULL, 1) \
+	F(flag, nonblocking, NULL, 1) \
+	F(num,  buffer,      NULL, REC_NUM_ANY) \
+	F(str,  attrs,       NULL, 65536)
+REC_DECLARE(run_log, RUN_LOG_FIELDS)
+
 /* layers: directory names in the store, highest first. hosts, resolv_conf, hostname_file: contents of /etc files, NULL =
    none (they live in the container's writable directory and are only written if missing or rewrite_etc). */
 #define RUN_SPEC_FIELDS(F, O, L) \
@@ -123,7 +135,7 @@ REC_DECLARE(run_process, RUN_PROCESS_FIELDS)
 	F(flag, privileged,    NULL, 1) \
 	F(flag, init,          NULL, 1) \
 	L(device_mapping, devices, NULL, 256) \
-	O(log_config, log,     NULL) \
+	O(run_log, log,        NULL) \
 	/* only without a user namespace: "c 1:3 rw" */ \
 	F(strs, device_cgroup_rules, NULL, 256)
 REC_DECLARE(run_spec, RUN_SPEC_FIELDS)

@@ -429,7 +429,7 @@ box_init(struct box_spec *b, const char *const *args)
 	b->spec.process = &b->process;
 	b->spec.limits = &b->limits;
 	b->spec.log = &b->log;
-	b->log.type = (char *)(uintptr_t)"json-file";
+	b->log.format = (char *)(uintptr_t)"json-file";
 	for (; args[b->process.args.n] != NULL; b->process.args.n++)
 		b->args[b->process.args.n] = (char *)(uintptr_t)args[b->process.args.n];
 	b->process.args.v = b->args;

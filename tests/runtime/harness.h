@@ -55,13 +55,13 @@ struct box_spec {
 	struct run_spec spec;
 	struct run_process process;
 	struct run_limits limits;
-	struct log_config log;
+	struct run_log log;
 	char id[65];
 	char *args[16], *env[16], *layers[4], *masked[16], *locked[16], *group_add[8];
 	struct run_mount mounts[8];
 	struct ulimit_rec rlimits[4];
 	struct device_mapping devices[4];
-	struct kv log_opts[4], sysctls[4];
+	struct kv sysctls[4];
 };
 void box_init(struct box_spec *b, const char *const *args);
 void box_shell(struct box_spec *b, const char *script);

@@ -122,11 +122,9 @@ stream(const char *driver, bool attach, size_t bytes)
 	b.mounts[0] = (struct run_mount){ .kind = (char *)(uintptr_t)"bind", .source = path, .target = (char *)(uintptr_t)"/big" };
 	b.spec.mounts.v = b.mounts;
 	b.spec.mounts.n = 1;
-	b.log.type = (char *)(uintptr_t)driver;
-	b.log_opts[0] = (struct kv){ (char *)(uintptr_t)"max-size", (char *)(uintptr_t)"10m" };
-	b.log_opts[1] = (struct kv){ (char *)(uintptr_t)"max-file", (char *)(uintptr_t)"3" };
-	if (*driver == 'j')
-		b.log.config = (struct kvs){ 2, b.log_opts };
+	b.log.format = (char *)(uintptr_t)driver;
+	b.log.size = 10 << 20;
+	b.log.files = 3;
 	if (box_prepare(&b, &e) < 0 || (attach && (fd = box_attach(&b, false, true, &e)) < 0) || box_launch(&b, &e) < 0)
 		fprintf(stderr, "%s\n", e.text);
 	t = now_mono_ns();
@@ -152,12 +150,10 @@ feed(const char *driver, size_t bytes)
 	pid_t pid;
 
 	box_init(&b, (const char *const[]){ "cat", NULL });
-	b.log.type = (char *)(uintptr_t)driver;
+	b.log.format = (char *)(uintptr_t)driver;
 	b.process.open_stdin = b.process.stdin_once = true;
-	b.log_opts[0] = (struct kv){ (char *)(uintptr_t)"max-size", (char *)(uintptr_t)"10m" };
-	b.log_opts[1] = (struct kv){ (char *)(uintptr_t)"max-file", (char *)(uintptr_t)"3" };
-	if (*driver == 'j')
-		b.log.config = (struct kvs){ 2, b.log_opts };
+	b.log.size = 10 << 20;
+	b.log.files = 3;
 	memset(buf, 'x', sizeof buf);
 	for (size_t i = 99; i < sizeof buf; i += 100)
 		buf[i] = '\n';
@@ -306,6 +302,7 @@ streams:
 	stream("none", true, 256 << 20);
 	stream("json-file", false, 256 << 20);
 	stream("json-file", true, 256 << 20);
+	stream("local", false, 256 << 20);
 	feed("none", 256 << 20);
 	feed("json-file", 256 << 20);
 	rig_down();

@@ -524,9 +524,8 @@ attaching_can_begin_with_the_log(void **state)
 	ROOT_ONLY();
 	/* more than a client's socket holds, over several files, and it goes on while the log is sent */
 	box_shell(&b, "seq 1 60000; echo '<&\"\\ \303\244'; printf half; sleep 0.4; echo ' whole'; seq 60001 90000");
-	b.log_opts[0] = (struct kv){ (char *)(uintptr_t)"max-size", (char *)(uintptr_t)"2m" };
-	b.log_opts[1] = (struct kv){ (char *)(uintptr_t)"max-file", (char *)(uintptr_t)"9" };
-	b.log.config = (struct kvs){ 2, b.log_opts };
+	b.log.size = 2 << 20;
+	b.log.files = 9;
 	assert_true(box_run(&b, &e) > 0);
 	usleep(200000);
 	s.id = b.id;
@@ -564,9 +563,8 @@ the_log_is_rotated(void **state)
 
 	ROOT_ONLY();
 	box_shell(&b, "seq 1 2000");
-	b.log_opts[0] = (struct kv){ (char *)(uintptr_t)"max-size", (char *)(uintptr_t)"20k" };
-	b.log_opts[1] = (struct kv){ (char *)(uintptr_t)"max-file", (char *)(uintptr_t)"3" };
-	b.log.config = (struct kvs){ 2, b.log_opts };
+	b.log.size = 20480;
+	b.log.files = 3;
 	assert_true(box_run(&b, &e) > 0);
 	assert_int_equal(wait_exit(b.id, ""), 0);
 	for (int i = 0; i < 4; i++) {
@@ -578,8 +576,8 @@ the_log_is_rotated(void **state)
 	has(out, "{\"log\":\"2000\\n\"");
 	box_delete(b.id);
 	box_shell(&b, "echo x");
-	b.log.type = (char *)(uintptr_t)"nosuch";
-	has(refused(&b), "no log driver named 'nosuch' is registered");
+	b.log.format = (char *)(uintptr_t)"nosuch";
+	has(refused(&b), "malformed log");
 }
 
 static void

@@ -1,6 +1,6 @@
 /* Regular expressions of strangers: compiled to a small program that is run over all its states at once, so the time is
    bounded by the lengths of pattern and text, whatever the pattern. */
-#include "filters.h"
+#include "pattern.h"
 
 #include <string.h>
 
@@ -149,28 +149,84 @@ parse_atom(struct parser *s)
 	}
 }
 
+/* The instructions from start to the end may be left out, or (star) repeated too. */
+static void
+make_optional(struct parser *s, int start, bool star)
+{
+	int n = s->out->n - start, at;
+
+	insert(s, start, OP_SPLIT);
+	s->out->code[start].x = 1;
+	s->out->code[start].y = n + (star ? 2 : 1);
+	if (star) {
+		at = emit(s, OP_JUMP);
+		s->out->code[at].x = -(n + 1);
+	}
+}
+
+/* {2}, {2,}, {2,5}; anything else is a brace. Returns its length, or 0. */
+static int
+parse_bounds(const char *p, int *low, int *high)
+{
+	const char *at = p + 1;
+
+	if (*at < '0' || *at > '9')
+		return 0;
+	for (*low = 0; *at >= '0' && *at <= '9' && *low < 1000; at++)
+		*low = *low * 10 + (*at - '0');
+	*high = *low;
+	if (*at == ',') {
+		at++;
+		for (*high = *at == '}' ? -1 : 0; *at >= '0' && *at <= '9' && *high < 1000; at++)
+			*high = *high * 10 + (*at - '0');
+	}
+	return *at == '}' ? (int)(at + 1 - p) : 0;
+}
+
+/* The atom's text is read again for each copy. */
+static void
+parse_bounded(struct parser *s, const char *atom, int start, int low, int high)
+{
+	const char *end = s->p;
+
+	if (high > 255 || low > 255 || (high >= 0 && high < low)) {
+		s->bad = true;
+		return;
+	}
+	s->out->n = start;
+	for (int i = 0; !s->bad && i < (high < 0 ? low + 1 : high); i++) {
+		int copy = s->out->n;
+
+		s->p = atom;
+		parse_atom(s);
+		if (i >= low)
+			make_optional(s, copy, high < 0);
+	}
+	s->p = end;
+}
+
 static void
 parse_repeat(struct parser *s)
 {
-	int start = s->out->n, at;
+	int start = s->out->n, at, low, high, len;
+	const char *atom = s->p;
 
 	parse_atom(s);
+	if (!s->bad && *s->p == '{' && (len = parse_bounds(s->p, &low, &high)) > 0) {
+		parse_bounded(s, atom, start, low, high);
+		s->p += len;
+	}
 	while (!s->bad && (*s->p == '*' || *s->p == '+' || *s->p == '?')) {
 		char c = *s->p++;
-		int n = s->out->n - start;
 
 		if (c == '+') {
+			int n = s->out->n - start;
+
 			at = emit(s, OP_SPLIT);
 			s->out->code[at].x = -n;
 			s->out->code[at].y = 1;
-			continue;
-		}
-		insert(s, start, OP_SPLIT);
-		s->out->code[start].x = 1;
-		s->out->code[start].y = n + (c == '*' ? 2 : 1);
-		if (c == '*') {
-			at = emit(s, OP_JUMP);
-			s->out->code[at].x = -(n + 1);
+		} else {
+			make_optional(s, start, c == '*');
 		}
 	}
 }
