@@ -313,3 +313,12 @@ change_apply(struct container_config *c, struct arena *a, const char *line, stru
 		return strs_add(&c->on_build, a, value) ? 0 : no_memory(e);
 	return err_set(e, ERR_INVALID, "%.64s is not a valid change command", name);
 }
+
+bool
+change_is(const char *line, const char *name)
+{
+	size_t n = strlen(name);
+
+	line += strspn(line, " \t");
+	return strncasecmp(line, name, n) == 0 && (line[n] == ' ' || line[n] == '\t');
+}

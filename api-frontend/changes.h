@@ -4,3 +4,5 @@
 
 /* One instruction, as "ENV a=b". */
 int change_apply(struct container_config *c, struct arena *a, const char *line, struct err *e) must_check;
+/* Is the line an instruction of this (upper case) name? */
+bool change_is(const char *line, const char *name);

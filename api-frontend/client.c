@@ -598,7 +598,7 @@ client_call_status(struct client *c, unsigned no, const void *msg, int status, s
 static const struct rec_type *
 reply_type(unsigned no)
 {
-	return api_edge.rows[no - 1].rep;
+	return edge_table_row(&api_edge, no)->rep;
 }
 
 static void

@@ -13,13 +13,13 @@ put_placeholder(struct buf *b, const struct strs *s, bool old, const char *place
 }
 
 void
-put_image_summary(struct client *c, struct buf *b, const struct image *im)
+put_image_summary(struct client *c, struct buf *b, const struct image *im, bool with_uses)
 {
 	static const struct kvs none;
 	bool old = c->version < 143 && im->repo_tags.n == 0 && im->repo_digests.n == 0;
 
 	buf_puts(b, "{\"Containers\":");
-	json_put_num(b, -1);
+	json_put_num(b, with_uses ? im->containers : -1);
 	buf_puts(b, ",\"Created\":");
 	json_put_num(b, im->created / 1000000000);
 	buf_puts(b, ",\"Id\":");
@@ -32,7 +32,9 @@ put_image_summary(struct client *c, struct buf *b, const struct image *im)
 	put_placeholder(b, &im->repo_digests, old, "<none>@<none>");
 	buf_puts(b, ",\"RepoTags\":");
 	put_placeholder(b, &im->repo_tags, old, "<none>:<none>");
-	buf_puts(b, ",\"SharedSize\":-1,\"Size\":");
+	buf_puts(b, ",\"SharedSize\":");
+	json_put_num(b, im->shared_size);
+	buf_puts(b, ",\"Size\":");
 	json_put_num(b, im->size);
 	if (c->version < 144) {
 		buf_puts(b, ",\"VirtualSize\":");
@@ -55,7 +57,7 @@ on_images(struct client *c, struct answer *a)
 	for (size_t i = 0; i < m->items.n; i++) {
 		if (i > 0)
 			buf_putc(&b, ',');
-		put_image_summary(c, &b, &m->items.v[i]);
+		put_image_summary(c, &b, &m->items.v[i], false);
 	}
 	buf_putc(&b, ']');
 	reply_buf(c, 200, &b);
@@ -64,7 +66,7 @@ on_images(struct client *c, struct answer *a)
 int
 handle_image_list(struct client *c, struct err *e)
 {
-	struct api_list m = { .all = query_bool(c, "all", false) };
+	struct api_list m = { .all = query_bool(c, "all", false), .size = query_bool(c, "shared-size", false) };
 
 	if (query_filters(c, &m.filters.v, &m.filters.n, e) < 0)
 		return -1;

@@ -32,7 +32,9 @@ bool route_request(struct client *c);
 	/* images.c */ \
 	H(image_list) H(image_inspect) H(image_history) H(image_tag) H(image_remove) H(image_prune) H(build_prune) \
 	/* transfer.c */ \
-	H(image_create) H(image_load) H(image_save) H(images_save) \
+	H(image_create) H(image_load) H(image_save) H(images_save) H(container_changes) H(container_export) \
+	/* commit.c */ \
+	H(container_commit) \
 	/* volumes.c */ \
 	H(volume_list) H(volume_create) H(volume_inspect) H(volume_remove) H(volume_prune) \
 	H(network_list) H(network_inspect) H(network_prune)
@@ -40,7 +42,7 @@ bool route_request(struct client *c);
 #define HANDLER_DECLARE(name) int handle_##name(struct client *c, struct err *e);
 HANDLERS(HANDLER_DECLARE)
 
-/* images.c, for the disk usage too */
-void put_image_summary(struct client *c, struct buf *b, const struct image *im);
+/* images.c, for the disk usage too, which tells how many containers use it */
+void put_image_summary(struct client *c, struct buf *b, const struct image *im, bool with_uses);
 /* events.c */
 void put_event(struct buf *b, const struct event *m);

@@ -123,7 +123,7 @@ handle_plugin_inspect(struct client *c, struct err *e)
 
 struct usage {
 	struct buf images, containers, volumes;
-	struct strs used_volumes;      /* one entry for each use */
+	struct api_volumes *list;      /* of volumes, while their sizes are asked for */
 	int64_t layers;
 };
 
@@ -170,28 +170,59 @@ df_reply(struct client *c)
 }
 
 static void
-on_df_volumes(struct client *c, struct answer *a)
+on_df_sizes(struct client *c, struct answer *a)
 {
-	const struct api_volumes *m = a->msg;
+	const struct api_volume_uses *m = a->msg;
 	struct usage *u = c->stream;
 
 	if (a->err != NULL) {
 		reply_error(c, a->err);
 		return;
 	}
-	for (size_t i = 0; df_wants(c, "volume") && i < m->items.n; i++) {
-		int64_t uses = 0;
+	for (size_t i = 0; i < u->list->items.n; i++) {
+		const struct volume *v = &u->list->items.v[i];
+		int64_t uses = 0, size = -1;
 		bool first = true;
 
-		for (size_t k = 0; k < u->used_volumes.n; k++)
-			if (m->items.v[i].name != NULL && strcmp(u->used_volumes.v[k], m->items.v[i].name) == 0)
-				uses++;
+		for (size_t k = 0; k < m->items.n; k++)
+			if (v->name != NULL && m->items.v[k].name != NULL && strcmp(m->items.v[k].name, v->name) == 0) {
+				uses = m->items.v[k].refs;
+				size = m->items.v[k].size;
+			}
 		buf_puts(&u->volumes, i > 0 ? ",{" : "{");
-		json_put_members(&u->volumes, &volume_type, &m->items.v[i], &first);
-		/* -1: not measured */
-		buf_printf(&u->volumes, ",\"UsageData\":{\"RefCount\":%lld,\"Size\":-1}}", (long long)uses);
+		json_put_members(&u->volumes, &volume_type, v, &first);
+		buf_printf(&u->volumes, ",\"UsageData\":{\"RefCount\":%lld,\"Size\":%lld}}", (long long)uses, (long long)size);
 	}
 	df_reply(c);
+}
+
+static void
+on_df_volumes(struct client *c, struct answer *a)
+{
+	struct usage *u = c->stream;
+	struct err e = ERR_INIT;
+
+	if (a->err != NULL) {
+		reply_error(c, a->err);
+		return;
+	}
+	u->list = arena_alloc(&c->arena, sizeof *u->list);
+	if (u->list == NULL)
+		err_set(&e, ERR_NO_MEMORY, "out of memory");
+	else if (rec_copy(&api_volumes_type, a->msg, &c->arena, u->list, &e) == 0 && client_call(c, NO_volume_usage, NULL, NULL, 0, on_df_sizes, &e) == 0)
+		return;
+	reply_error(c, &e);
+}
+
+static int
+ask_volumes(struct client *c, struct err *e)
+{
+	struct api_filters ask = { .api_version = (int64_t)c->version };
+
+	if (df_wants(c, "volume"))
+		return client_call(c, NO_volume_list, &ask, NULL, 0, on_df_volumes, e);
+	df_reply(c);
+	return 0;
 }
 
 static void
@@ -215,26 +246,24 @@ on_df_containers(struct client *c, struct answer *a)
 {
 	const struct api_summaries *m = a->msg;
 	struct usage *u = c->stream;
-	struct api_filters ask = { .api_version = (int64_t)c->version };
 	struct err e = ERR_INIT;
 
 	if (a->err != NULL) {
 		reply_error(c, a->err);
 		return;
 	}
-	for (size_t i = 0; i < m->items.n; i++) {
-		const struct container_summary *s = &m->items.v[i];
-
-		if (df_wants(c, "container"))
-			put_df_container(&u->containers, s);
-		for (size_t k = 0; k < s->mounts.n; k++)
-			if (s->mounts.v[k].name != NULL && !strs_add(&u->used_volumes, &c->arena, s->mounts.v[k].name)) {
-				reply_message(c, 500, "out of memory");
-				return;
-			}
-	}
-	if (client_call(c, NO_volume_list, &ask, NULL, 0, on_df_volumes, &e) < 0)
+	for (size_t i = 0; i < m->items.n; i++)
+		put_df_container(&u->containers, &m->items.v[i]);
+	if (ask_volumes(c, &e) < 0)
 		reply_error(c, &e);
+}
+
+static int
+ask_containers(struct client *c, struct err *e)
+{
+	struct api_list ask = { .all = true, .size = true };
+
+	return df_wants(c, "container") ? client_call(c, NO_container_list, &ask, NULL, 0, on_df_containers, e) : ask_volumes(c, e);
 }
 
 static void
@@ -242,7 +271,6 @@ on_df_images(struct client *c, struct answer *a)
 {
 	const struct api_images *m = a->msg;
 	struct usage *u = c->stream;
-	struct api_list ask = { .all = true, .size = true };
 	struct strs seen = { 0 };
 	struct err e = ERR_INIT;
 
@@ -253,10 +281,8 @@ on_df_images(struct client *c, struct answer *a)
 	for (size_t i = 0; i < m->items.n; i++) {
 		const struct image *im = &m->items.v[i];
 
-		if (df_wants(c, "image")) {
-			buf_puts(&u->images, i > 0 ? "," : "");
-			put_image_summary(c, &u->images, im);
-		}
+		buf_puts(&u->images, i > 0 ? "," : "");
+		put_image_summary(c, &u->images, im, true);
 		for (size_t k = 0; k < im->layers.n; k++)
 			if (im->layers.v[k].dir != NULL && !strs_has(&seen, im->layers.v[k].dir)) {
 				u->layers += im->layers.v[k].size;
@@ -264,7 +290,7 @@ on_df_images(struct client *c, struct answer *a)
 					break;
 			}
 	}
-	if (client_call(c, NO_container_list, &ask, NULL, 0, on_df_containers, &e) < 0)
+	if (ask_containers(c, &e) < 0)
 		reply_error(c, &e);
 }
 
@@ -272,7 +298,7 @@ int
 handle_system_df(struct client *c, struct err *e)
 {
 	static const struct stream_ops ops = { .on_close = usage_close };
-	struct api_list ask = { .all = true };
+	struct api_list ask = { .all = true, .size = true };
 	struct usage *u = arena_alloc(&c->arena, sizeof *u);
 
 	if (u == NULL)
@@ -280,5 +306,5 @@ handle_system_df(struct client *c, struct err *e)
 	*u = (struct usage){ .images = BUF_INIT((size_t)32 << 20), .containers = BUF_INIT((size_t)32 << 20), .volumes = BUF_INIT((size_t)32 << 20) };
 	c->stream = u;
 	c->ops = &ops;
-	return client_call(c, NO_image_list, &ask, NULL, 0, on_df_images, e);
+	return df_wants(c, "image") ? client_call(c, NO_image_list, &ask, NULL, 0, on_df_images, e) : ask_containers(c, e);
 }

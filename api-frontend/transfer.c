@@ -1,5 +1,5 @@
 /*
- * Image bytes in and out: load and import write the request's body into a pipe whose other end an unpacker reads; save reads
+ * Bytes of images and containers in and out: load and import write the request's body into a pipe whose other end an unpacker reads; save, export and changes read
  * one. Nobody waits: a full pipe stops reading the client, a client that does not read stops reading the pipe.
  */
 #include "changes.h"
@@ -21,6 +21,7 @@ struct transfer {
 	struct loop_io io;      /* our end of the pipe */
 	bool broken;            /* upload: nobody reads any more */
 	bool answered;          /* download: the broker said that all was written */
+	const char *type;       /* download: of the content */
 };
 
 static void
@@ -244,14 +245,14 @@ download_pump(struct client *c)
 			/* all writers are gone: only with the broker's word is it the end of the image */
 			loop_remove(&t->io);
 			if (t->answered) {
-				stream_begin(c, 200, "application/x-tar");
+				stream_begin(c, 200, t->type);
 				stream_end(c);
 			} else {
 				client_flush(c);
 			}
 			return;
 		}
-		stream_begin(c, 200, "application/x-tar");
+		stream_begin(c, 200, t->type);
 		if (c->dead)
 			return;
 		stream_open_chunk(c);
@@ -296,7 +297,7 @@ on_saved(struct client *c, struct answer *a)
 
 	if (a->err != NULL) {
 		if (c->started)
-			log_err(LOG_ERROR, a->err, "save of an image broke off");
+			log_err(LOG_ERROR, a->err, "a download broke off");
 		reply_error(c, a->err);
 		return;
 	}
@@ -306,7 +307,7 @@ on_saved(struct client *c, struct answer *a)
 }
 
 static int
-start_download(struct client *c, const struct api_save *m, struct err *e)
+start_download(struct client *c, unsigned no, const void *m, const char *type, struct err *e)
 {
 	static const struct stream_ops ops = { .on_drain = download_drain, .on_close = transfer_close };
 	own_fd theirs = -1;
@@ -317,7 +318,8 @@ start_download(struct client *c, const struct api_save *m, struct err *e)
 	c->stream = t;
 	c->ops = &ops;
 	c->eof_cancels = true;
-	return client_call(c, NO_image_save, m, &theirs, 1, on_saved, e);
+	t->type = type;
+	return client_call(c, no, m, &theirs, 1, on_saved, e);
 }
 
 int
@@ -326,7 +328,7 @@ handle_image_save(struct client *c, struct err *e)
 	char *refs[1] = { c->name };
 	struct api_save m = { .refs = { 1, refs } };
 
-	return start_download(c, &m, e);
+	return start_download(c, NO_image_save, &m, "application/x-tar", e);
 }
 
 int
@@ -339,5 +341,24 @@ handle_images_save(struct client *c, struct err *e)
 			return err_set(e, ERR_NO_MEMORY, "out of memory");
 	if (m.refs.n == 0)
 		return err_set(e, ERR_INVALID, "no image was named");
-	return start_download(c, &m, e);
+	return start_download(c, NO_image_save, &m, "application/x-tar", e);
+}
+
+/* ---- containers ---- */
+
+int
+handle_container_changes(struct client *c, struct err *e)
+{
+	struct api_ref m = { .ref = c->name };
+
+	/* (the JSON is made by who reads the files) */
+	return start_download(c, NO_container_changes, &m, "application/json", e);
+}
+
+int
+handle_container_export(struct client *c, struct err *e)
+{
+	struct api_ref m = { .ref = c->name };
+
+	return start_download(c, NO_container_export, &m, "application/octet-stream", e);
 }

@@ -3,6 +3,7 @@
 #include "create.h"
 #include "events.h"
 #include "exec.h"
+#include "files.h"
 #include "images.h"
 #include "lifecycle.h"
 #include "limits.h"
@@ -50,5 +51,9 @@ const edge_fn api_handlers[api_edge_end] = {
 	[NO_system_events] = handle_system_events,
 	[NO_container_update] = handle_container_update,
 	[NO_container_stats] = handle_container_stats,
+	[NO_container_changes] = handle_container_changes,
+	[NO_container_export] = handle_container_export,
+	[NO_container_commit] = handle_container_commit,
+	[NO_volume_usage] = handle_volume_usage,
 };
 const size_t n_api_handlers = api_edge_end;

@@ -36,6 +36,8 @@ check_conflict(const struct broker *b, const struct img *i, unsigned mask, struc
 {
 	const struct ctr *c = (mask & CONFLICT_RUNNING) != 0 ? user_of(b, i, true) : NULL;
 
+	if (image_has_children(b, &i->rec))
+		return err_set(e, ERR_CONFLICT, "conflict: unable to delete %.12s (cannot be forced) - image has dependent child images", short_id(i->rec.id));
 	if (c != NULL)
 		return err_set(e, ERR_CONFLICT, "conflict: unable to delete %.12s (cannot be forced) - image is being used by running container %.12s",
 		    short_id(i->rec.id), c->id);
@@ -105,8 +107,27 @@ drop_files(struct broker *b, struct store_drop *drop, struct arena *a, answer_fn
 	return true;
 }
 
+/* With prune also those that it was made from, as long as nobody else needs or names them. */
 static int
-remove_by_name(struct broker *b, struct img *i, const char *tag, bool force, struct arena *a, struct store_drop *drop,
+delete_with_parents(struct broker *b, struct img *i, bool prune, struct arena *a, struct store_drop *drop, struct api_image_removed *out,
+    struct err *e)
+{
+	while (i != NULL) {
+		char *parent = arena_str(a, text_or_empty(i->rec.parent));
+
+		if (parent == NULL)
+			return err_memory(e);
+		if (delete_image(b, i, a, drop, out, e) < 0)
+			return -1;
+		i = prune && *parent != '\0' ? index_get(&b->img_by_id, parent) : NULL;
+		if (i != NULL && (i->rec.repo_tags.n > 0 || image_has_children(b, &i->rec) || user_of(b, i, true) != NULL || user_of(b, i, false) != NULL))
+			i = NULL;
+	}
+	return 0;
+}
+
+static int
+remove_by_name(struct broker *b, struct img *i, const char *tag, bool force, bool prune, struct arena *a, struct store_drop *drop,
     struct api_image_removed *out, struct err *e)
 {
 	if (!force && i->rec.repo_tags.n == 1) {
@@ -121,13 +142,13 @@ remove_by_name(struct broker *b, struct img *i, const char *tag, bool force, str
 	if (untag(b, i, tag, a, out, e) < 0)
 		return -1;
 	/* the last name is gone: the image goes, too, unless it is needed */
-	if (i->rec.repo_tags.n > 0 || user_of(b, i, true) != NULL || (!force && user_of(b, i, false) != NULL))
+	if (i->rec.repo_tags.n > 0 || image_has_children(b, &i->rec) || user_of(b, i, true) != NULL || (!force && user_of(b, i, false) != NULL))
 		return img_write(b, i, e);
-	return delete_image(b, i, a, drop, out, e);
+	return delete_with_parents(b, i, prune, a, drop, out, e);
 }
 
 static int
-remove_by_id(struct broker *b, struct img *i, bool force, struct arena *a, struct store_drop *drop, struct api_image_removed *out, struct err *e)
+remove_by_id(struct broker *b, struct img *i, bool force, bool prune, struct arena *a, struct store_drop *drop, struct api_image_removed *out, struct err *e)
 {
 	if (!single_repository(i) && !force)
 		return err_set(e, ERR_CONFLICT, "conflict: unable to delete %.12s (must be forced) - image is referenced in multiple repositories",
@@ -137,7 +158,7 @@ remove_by_id(struct broker *b, struct img *i, bool force, struct arena *a, struc
 	while (i->rec.repo_tags.n > 0)
 		if (untag(b, i, i->rec.repo_tags.v[0], a, out, e) < 0)
 			return -1;
-	return delete_image(b, i, a, drop, out, e);
+	return delete_with_parents(b, i, prune, a, drop, out, e);
 }
 
 /* Removal needs no journal of its own: the record goes in one transaction, and files without a record are found again by
@@ -161,8 +182,8 @@ act(struct op *op)
 		return;
 	}
 	named = ref_parse(m->ref, &r, &ignored) == 0 && img_by_tag(b, r.full) == i;
-	if ((named ? remove_by_name(b, i, r.full, m->force, &op->arena, &s->drop, &s->out, &e) :
-	    remove_by_id(b, i, m->force, &op->arena, &s->drop, &s->out, &e)) < 0) {
+	if ((named ? remove_by_name(b, i, r.full, m->force, !m->no_prune, &op->arena, &s->drop, &s->out, &e) :
+	    remove_by_id(b, i, m->force, !m->no_prune, &op->arena, &s->drop, &s->out, &e)) < 0) {
 		db_rollback(b->db);
 		op_failed(op, &e);
 		return;
@@ -233,7 +254,7 @@ prune_one(struct broker *b, struct img *i, struct arena *a, struct store_drop *d
 
 	if (db_begin(b->db, true, e) < 0)
 		return -1;
-	if (remove_by_id(b, i, true, a, drop, &one, e) < 0 || db_commit(b->db, e) < 0) {
+	if (remove_by_id(b, i, true, true, a, drop, &one, e) < 0 || db_commit(b->db, e) < 0) {
 		db_rollback(b->db);
 		return -1;
 	}
@@ -278,9 +299,14 @@ handle_image_prune(struct call *call, const void *msg, struct err *e)
 		return -1;
 	p->call = call;
 	for (size_t k = b->img_by_id.n; k > 0; k--) {
-		struct img *i = b->img_by_id.v[k - 1].value;
+		struct img *i;
 
-		if ((dangling != 0 && i->rec.repo_tags.n > 0) || user_of(b, i, true) != NULL || user_of(b, i, false) != NULL ||
+		/* (one removal may take several) */
+		k = k < b->img_by_id.n ? k : b->img_by_id.n;
+		if (k == 0)
+			break;
+		i = b->img_by_id.v[k - 1].value;
+		if (image_has_children(b, &i->rec) || (dangling != 0 && i->rec.repo_tags.n > 0) || user_of(b, i, true) != NULL || user_of(b, i, false) != NULL ||
 		    (until != 0 && i->rec.created >= until) ||
 		    !filter_labels(&m->filters, i->rec.config != NULL ? &i->rec.config->labels : &no_labels))
 			continue;

@@ -109,6 +109,41 @@ find_edge(struct broker *b, const struct filter_list *f, const char *key, const 
 	return *ret != NULL ? 0 : -1;
 }
 
+bool
+image_has_children(const struct broker *b, const struct image *i)
+{
+	for (size_t k = 0; k < b->img_by_id.n; k++) {
+		const struct img *child = b->img_by_id.v[k].value;
+
+		if (text_same(child->rec.parent, i->id))
+			return true;
+	}
+	return false;
+}
+
+/* How much of it other images have too, and how many containers were made from it. */
+static void
+count_uses(const struct broker *b, const struct image *i, struct image *ret)
+{
+	ret->shared_size = ret->containers = 0;
+	for (size_t k = 0; k < i->layers.n; k++) {
+		bool shared = false;
+
+		for (size_t n = 0; !shared && n < b->img_by_id.n; n++) {
+			const struct img *other = b->img_by_id.v[n].value;
+
+			for (size_t j = 0; !shared && other->rec.id != i->id && j < other->rec.layers.n; j++)
+				shared = text_same(other->rec.layers.v[j].dir, i->layers.v[k].dir);
+		}
+		ret->shared_size += shared ? i->layers.v[k].size : 0;
+	}
+	for (size_t k = 0; k < b->ctr_by_id.n; k++) {
+		const struct ctr *c = b->ctr_by_id.v[k].value;
+
+		ret->containers += text_same(c->rec.image, i->id) ? 1 : 0;
+	}
+}
+
 static int
 by_age(const void *a, const void *b)
 {
@@ -142,11 +177,16 @@ handle_image_list(struct call *call, const void *msg, struct err *e)
 		    !filter_labels(&m->filters, img->rec.config != NULL ? &img->rec.config->labels : &no_labels) ||
 		    !reference_matches(&m->filters, &img->rec))
 			continue;
+		/* what others were made from is shown by its names only */
+		if (!m->all && img->rec.repo_tags.n == 0 && image_has_children(b, &img->rec))
+			continue;
 		shown = list_add(&answer.items, &call->arena, sizeof *shown);
 		if (shown == NULL)
 			return err_memory(e);
 		*shown = img->rec;
-		shown->containers = -1;
+		shown->containers = shown->shared_size = -1;
+		if (m->size)
+			count_uses(b, &img->rec, shown);
 		if (keep_tags(shown, &m->filters, &call->arena) < 0)
 			return err_memory(e);
 	}

@@ -7,6 +7,8 @@ void layers_drop_unused(struct broker *b, const struct strs *layers, const struc
 bool layer_is_used(const struct broker *b, const char *dir, const struct ctr *except);
 /* The container was made from it, or from an image whose layers begin with its layers. */
 bool image_is_ancestor(const struct broker *b, const struct img *i, const struct ctr *c);
+/* Was another image committed from a container of this one? */
+bool image_has_children(const struct broker *b, const struct image *i);
 /* load.c: a loaded image becomes a record; its tags move to it. lines: what is told to the client, may be NULL. */
 struct img *image_record(struct broker *b, const struct image *rec, const struct strs *tags, struct err *e);
 

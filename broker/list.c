@@ -4,6 +4,7 @@
 #include "broker.h"
 #include "clients.h"
 #include "create.h"
+#include "files.h"
 #include "filters.h"
 #include "health.h"
 #include "images.h"
@@ -283,8 +284,6 @@ handle_container_list(struct call *call, const void *msg, struct err *e)
 	    check_ports(&q.m->filters, "publish", e) < 0 || check_ports(&q.m->filters, "expose", e) < 0 ||
 	    find_edge(&q, "before", &q.before, e) < 0 || find_edge(&q, "since", &q.since, e) < 0 || filter_bool(&q.m->filters, "is-task", &task, e) < 0)
 		return -1;
-	if (q.m->size)
-		return err_set(e, ERR_UNSUPPORTED, "the size of containers is not implemented by Bulwark yet");
 	all = q.m->all || q.m->limit > 0 || filter_get(&q.m->filters, "status") != NULL || filter_get(&q.m->filters, "exited") != NULL ||
 	    q.before != NULL || q.since != NULL;
 	found = arena_array(&call->arena, q.b->ctr_by_id.n, sizeof(struct ctr *));
@@ -305,6 +304,8 @@ handle_container_list(struct call *call, const void *msg, struct err *e)
 	for (; answer.items.n < limit; answer.items.n++)
 		if (fill(&q, found[answer.items.n], &call->arena, &answer.items.v[answer.items.n]) < 0)
 			return err_memory(e);
+	if (q.m->size && answer.items.n > 0)
+		return files_list_with_sizes(q.b, call, &answer, e);
 	call_reply(call, &answer, NULL, 0);
 	return 0;
 }

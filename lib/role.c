@@ -103,7 +103,9 @@ const struct role_row role_table[ROLE_COUNT] = {
 	[ROLE_UNPACKER] = { .name = "unpacker", .binary = "bulwark-unpacker", .image_root = true, .no_new_privs = true,
 		/* SYS_CHROOT: to enter its directory, given up then; the others only for the job that unpacks a layer */
 		.ns_caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) | CAP(SETFCAP) | CAP(MKNOD) | CAP(SYS_CHROOT),
-		.landlock = LANDLOCK_TREES, .syscalls = sys_unpacker, .nofile = 256 },
+		.landlock = LANDLOCK_TREES, .syscalls = sys_unpacker,
+		/* each of a container's layers twice: its top, and the directory at work */
+		.nofile = 1024 },
 	[ROLE_MOUNTER] = { .name = "mounter", .binary = "bulwark-mounter", .user = "bulwark-mount", .no_new_privs = true,
 		.caps = CAP(SYS_ADMIN) | CAP(DAC_READ_SEARCH), .landlock = LANDLOCK_TREES, .syscalls = sys_mounter, .nofile = 1024,
 		/* a missing host directory is created in a detached mount, which no rule can name */

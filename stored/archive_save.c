@@ -3,7 +3,7 @@
 #include "fd.h"
 #include "json.h"
 #include "recipe.h"
-#include "tar.h"
+#include "tarout.h"
 #include "text.h"
 
 #include <errno.h>
@@ -15,11 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OUT_SIZE ((size_t)1 << 20)
-
 struct save {
-	int store, out;
-	struct buf buf;
+	int store;
+	struct tar_out out;
 	struct arena arena;
 	struct strs done;                /* digests of blobs that were written: images share layers */
 	struct buf manifest, index;
@@ -29,30 +27,6 @@ struct save {
 struct part { struct save *s; uint64_t left; };
 
 static int
-flush(struct save *s, struct err *e)
-{
-	int r = fd_write_all(s->out, s->buf.data, s->buf.used);
-
-	if (r < 0)
-		return err_sys(e, errno, "write the archive");
-	buf_reset(&s->buf);
-	return 0;
-}
-
-static int
-put(struct save *s, const void *p, size_t n, struct err *e)
-{
-	if (n > OUT_SIZE - s->buf.used) {
-		if (flush(s, e) < 0)
-			return -1;
-		if (n >= OUT_SIZE)
-			return fd_write_all(s->out, p, n) < 0 ? err_sys(e, errno, "write the archive") : 0;
-	}
-	buf_put(&s->buf, p, n);
-	return s->buf.failed ? err_set(e, ERR_NO_MEMORY, "archive") : 0;
-}
-
-static int
 put_part(void *ctx, const void *p, size_t n, struct err *e)
 {
 	struct part *part = ctx;
@@ -60,59 +34,15 @@ put_part(void *ctx, const void *p, size_t n, struct err *e)
 	if (n > part->left)
 		return err_set(e, ERR_SYSTEM, "a layer is larger than its record says");
 	part->left -= n;
-	return put(part->s, p, n, e);
+	return tar_out_put(&part->s->out, p, n, e);
 }
 
 static int
-put_zeros(struct save *s, size_t n, struct err *e)
+put_dir(struct save *s, const char *name, struct err *e)
 {
-	static const unsigned char none[TAR_BLOCK];
+	const struct tar_header h = { .name = name, .type = TAR_DIR, .mode = 0755 };
 
-	for (; n > 0; n -= n < TAR_BLOCK ? n : TAR_BLOCK)
-		if (put(s, none, n < TAR_BLOCK ? n : TAR_BLOCK, e) < 0)
-			return -1;
-	return 0;
-}
-
-static int
-put_header(struct save *s, const char *name, char type, unsigned mode, uint64_t size, struct err *e)
-{
-	char b[TAR_BLOCK] = { 0 };
-	unsigned sum = 0;
-
-	snprintf(b, 100, "%s", name);
-	snprintf(b + 100, 8, "%07o", mode);
-	snprintf(b + 108, 8, "%07o", 0);
-	snprintf(b + 116, 8, "%07o", 0);
-	if (size < UINT64_C(1) << 33) {
-		snprintf(b + 124, 12, "%011llo", (unsigned long long)size);
-	} else {
-		b[124] = (char)0x80;
-		for (unsigned i = 0; i < 8; i++)
-			b[135 - i] = (char)(size >> 8 * i);
-	}
-	snprintf(b + 136, 12, "%011o", 0);
-	memcpy(b + 257, "ustar\0" "00", 8);
-	b[156] = type;
-	memset(b + 148, ' ', 8);
-	for (size_t i = 0; i < TAR_BLOCK; i++)
-		sum += (unsigned char)b[i];
-	snprintf(b + 148, 8, "%06o", sum);
-	return put(s, b, TAR_BLOCK, e);
-}
-
-static int
-put_padding(struct save *s, uint64_t size, struct err *e)
-{
-	return put_zeros(s, (size_t)((TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK), e);
-}
-
-static int
-put_file(struct save *s, const char *name, const void *data, size_t n, struct err *e)
-{
-	if (put_header(s, name, '0', 0644, n, e) < 0 || put(s, data, n, e) < 0)
-		return -1;
-	return put_padding(s, n, e);
+	return tar_out_header(&s->out, &h, e);
 }
 
 /* Does the blob still have to be written? */
@@ -136,7 +66,7 @@ put_blob(struct save *s, const void *data, size_t n, char hex[65], struct err *e
 	if (is_new(s, hex, &new, e) < 0 || !new)
 		return new ? -1 : 0;
 	snprintf(name, sizeof name, "blobs/sha256/%s", hex);
-	return put_file(s, name, data, n, e);
+	return tar_out_file(&s->out, name, data, n, e);
 }
 
 /* "sha256:<hex>" */
@@ -154,6 +84,7 @@ put_layer(struct save *s, const struct image_layer *l, uint64_t *ret_size, struc
 {
 	struct part part = { .s = s };
 	char name[100], info[128];
+	struct tar_header h = { .name = name, .type = TAR_FILE, .mode = 0644 };
 	const char *hex;
 	own_fd layers = fd_open_beneath(s->store, "layers", O_PATH | O_DIRECTORY, 0), dir = -1;
 	bool new;
@@ -168,12 +99,13 @@ put_layer(struct save *s, const struct image_layer *l, uint64_t *ret_size, struc
 	if (is_new(s, hex, &new, e) < 0 || !new)
 		return new ? -1 : 0;
 	snprintf(name, sizeof name, "blobs/sha256/%s", hex);
-	if (put_header(s, name, '0', 0644, part.left, e) < 0 ||
+	h.size = part.left;
+	if (tar_out_header(&s->out, &h, e) < 0 ||
 	    recipe_replay(dir, &(struct recipe_sink){ .put = put_part, .ctx = &part }, e) < 0)
 		return -1;
 	if (part.left != 0)
 		return err_set(e, ERR_SYSTEM, "a layer is smaller than its record says");
-	return put_padding(s, *ret_size, e);
+	return tar_out_pad(&s->out, *ret_size, e);
 }
 
 static void
@@ -281,7 +213,7 @@ put_all(struct save *s, const struct store_save *what, struct err *e)
 {
 	static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
-	if (put_header(s, "blobs/", '5', 0755, 0, e) < 0 || put_header(s, "blobs/sha256/", '5', 0755, 0, e) < 0)
+	if (put_dir(s, "blobs/", e) < 0 || put_dir(s, "blobs/sha256/", e) < 0)
 		return -1;
 	for (size_t i = 0; i < what->images.n; i++)
 		if (put_image(s, &what->images.v[i], e) < 0)
@@ -290,24 +222,25 @@ put_all(struct save *s, const struct store_save *what, struct err *e)
 	buf_puts(&s->manifest, "]");
 	if (s->index.failed || s->manifest.failed)
 		return err_set(e, ERR_NO_MEMORY, "archive");
-	if (put_file(s, "index.json", s->index.data, s->index.used, e) < 0 ||
-	    put_file(s, "manifest.json", s->manifest.data, s->manifest.used, e) < 0 ||
-	    put_file(s, "oci-layout", layout, sizeof layout - 1, e) < 0 || put_zeros(s, (size_t)2 * TAR_BLOCK, e) < 0)
+	if (tar_out_file(&s->out, "index.json", s->index.data, s->index.used, e) < 0 ||
+	    tar_out_file(&s->out, "manifest.json", s->manifest.data, s->manifest.used, e) < 0 ||
+	    tar_out_file(&s->out, "oci-layout", layout, sizeof layout - 1, e) < 0)
 		return -1;
-	return flush(s, e);
+	return tar_out_end(&s->out, e);
 }
 
 int
 save_images(int store, int out, const struct store_save *what, struct err *e)
 {
-	struct save s = { .store = store, .out = out, .buf = BUF_INIT(OUT_SIZE + 1), .manifest = BUF_INIT((size_t)4 << 20),
+	struct save s = { .store = store, .manifest = BUF_INIT((size_t)4 << 20),
 		.index = BUF_INIT((size_t)4 << 20) };
 	int r;
 
 	if (what->images.n == 0)
 		return err_set(e, ERR_INVALID, "no image to save");
+	tar_out_open(&s.out, out, 0);
 	r = put_all(&s, what, e);
-	buf_done(&s.buf);
+	tar_out_done(&s.out);
 	buf_done(&s.manifest);
 	buf_done(&s.index);
 	arena_done(&s.arena);

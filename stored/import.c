@@ -86,15 +86,13 @@ import_config(struct load *l, struct err *e)
 	return set_platform(l, l->import->platform, e);
 }
 
-static int
-start_describe(struct load *l, struct err *e)
+int
+load_describe(struct load *l, struct err *e)
 {
-	struct layer_job *j = &l->jobs[0];
 	own_buf text = BUF_INIT(UNPACK_CONFIG_MAX);
 	own_fd in = memfd_create("config", MFD_CLOEXEC), dir = fd_make_dir(l->dir, "in", 0700);
 
-	memcpy(j->chain, j->diff_id + 7, 65);
-	if (load_look_up(j, e) < 0 || import_config(l, e) < 0 || rec_encode(&oci_config_type, &l->config, &text, e) < 0)
+	if (rec_encode(&oci_config_type, &l->config, &text, e) < 0)
 		return -1;
 	if (in < 0 || dir < 0 || fd_write_all(in, text.data, text.used) < 0 || lseek(in, 0, SEEK_SET) < 0)
 		return err_sys(e, errno, "write an image configuration");
@@ -102,12 +100,13 @@ start_describe(struct load *l, struct err *e)
 	return l->child == NULL ? -1 : 0;
 }
 
-void
-import_describe(struct load *l)
+static void
+on_layer(struct load *l)
 {
+	struct layer_job *j = &l->jobs[0];
 	struct err e = ERR_INIT;
 
-	if (start_describe(l, &e) < 0)
+	if (load_chain(j, &e) < 0 || load_look_up(j, &e) < 0 || import_config(l, &e) < 0 || load_describe(l, &e) < 0)
 		load_fail(l, &e);
 }
 
@@ -119,6 +118,7 @@ on_store_import(struct call *c, const void *msg, struct err *e)
 	if (l == NULL)
 		return -1;
 	l->import = msg;
+	l->on_layer = on_layer;
 	l->jobs = calloc(1, sizeof *l->jobs);
 	if (l->jobs == NULL) {
 		load_free(l);

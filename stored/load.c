@@ -27,7 +27,6 @@
 #include <unistd.h>
 
 #define LOADS_MAX   8
-#define LAYERS_MAX  256
 #define AT_ONCE     2
 #define SPARE       ((uint64_t)64 << 20)   /* left free on the disk */
 
@@ -70,7 +69,7 @@ load_fail(struct load *l, struct err *e)
 	/* in the words of the Docker engine */
 	if (e->sys == ENOSPC || e->sys == EDQUOT || e->sys == EFBIG)
 		err_set(e, ERR_SYSTEM, "no space left on device");
-	log_err(LOG_WARN, e, "%s", l->import != NULL ? "import" : "load");
+	log_err(LOG_WARN, e, "%s", l->commit != NULL ? "commit" : l->import != NULL ? "import" : "load");
 	load_free(l);
 	call_fail(call, e);
 }
@@ -225,10 +224,12 @@ on_synced(void *ctx, const unsigned char *said, size_t n)
 		load_fail(l, &e);
 		return;
 	}
-	if (l->import != NULL) {
-		struct call *call = l->call;
-
-		call_reply(call, &loaded, NULL, 0);
+	if (l->on_layer != NULL) {
+		/* the image's texts are in the load's memory */
+		if (l->commit != NULL)
+			call_reply(l->call, &(struct store_committed){ .image = &image }, NULL, 0);
+		else
+			call_reply(l->call, &loaded, NULL, 0);
 		load_free(l);
 		return;
 	}
@@ -298,7 +299,7 @@ drop_spool(const struct layer_job *j)
 
 	snprintf(path, sizeof path, "p%u/plain", j->no);
 	(void)unlinkat(l->dir, path, 0);
-	if (l->import != NULL || is_wanted(l, l->image.layers.v[j->no].no))
+	if (l->on_layer != NULL || is_wanted(l, l->image.layers.v[j->no].no))
 		return;
 	snprintf(path, sizeof path, "in/%lld", (long long)l->image.layers.v[j->no].no);
 	(void)unlinkat(l->dir, path, 0);
@@ -318,8 +319,8 @@ layer_done(struct layer_job *j)
 		return;
 	}
 	l->running--;
-	if (l->import != NULL)
-		import_describe(l);
+	if (l->on_layer != NULL)
+		l->on_layer(l);
 	else
 		next_layers(l);
 }
@@ -359,7 +360,7 @@ on_hashed(void *ctx, const unsigned char *said, size_t n)
 		return;
 	}
 	text_hex(hex, said, 32);
-	if (j->load->import != NULL) {
+	if (j->load->on_layer != NULL) {
 		snprintf(j->diff_id, sizeof j->diff_id, "sha256:%s", hex);
 	} else if (strcmp(hex, j->diff_id + 7) != 0) {
 		err_set(&e, ERR_INVALID, "invalid diffID for layer %u: expected \"%s\", got \"sha256:%s\"", j->no, j->diff_id, hex);
@@ -370,9 +371,8 @@ on_hashed(void *ctx, const unsigned char *said, size_t n)
 	layer_done(j);
 }
 
-/* tar: the plain one. */
-static int
-unpack_layer(struct layer_job *j, int tar, struct err *e)
+int
+load_unpack(struct layer_job *j, int tar, struct err *e)
 {
 	struct load *l = j->load;
 	char name[16];
@@ -409,7 +409,7 @@ on_inflated(void *ctx, const unsigned char *said, size_t n)
 	tar = load_open(l, path);
 	if (tar < 0)
 		err_sys(&e, errno, "open a layer");
-	if (tar < 0 || unpack_layer(j, tar, &e) < 0)
+	if (tar < 0 || load_unpack(j, tar, &e) < 0)
 		load_fail(l, &e);
 }
 
@@ -462,7 +462,7 @@ start_layer(struct load *l, struct layer_job *j, struct err *e)
 	if (in < 0)
 		return -1;
 	l->running++;
-	return f->compressed ? load_inflate(j, in, e) : unpack_layer(j, in, e);
+	return f->compressed ? load_inflate(j, in, e) : load_unpack(j, in, e);
 }
 
 static void
@@ -492,6 +492,19 @@ sha256_text(const void *text, size_t n, char hex[65], struct err *e)
 	return 0;
 }
 
+int
+load_chain(struct layer_job *j, struct err *e)
+{
+	char both[160];
+
+	if (j->no == 0) {
+		memcpy(j->chain, j->diff_id + 7, 65);
+		return 0;
+	}
+	snprintf(both, sizeof both, "sha256:%s %s", (j - 1)->chain, j->diff_id);
+	return sha256_text(both, strlen(both), j->chain, e);
+}
+
 static int
 make_jobs(struct load *l, struct err *e)
 {
@@ -499,7 +512,7 @@ make_jobs(struct load *l, struct err *e)
 
 	if (ids->n != l->image.layers.n)
 		return err_set(e, ERR_INVALID, "invalid manifest, layers length mismatch: expected %zu, got %zu", l->image.layers.n, ids->n);
-	if (ids->n > LAYERS_MAX)
+	if (ids->n > LOAD_LAYERS_MAX)
 		return err_set(e, ERR_LIMIT, "max depth exceeded");
 	l->jobs = calloc(ids->n + 1, sizeof *l->jobs);
 	if (l->jobs == NULL)
@@ -507,18 +520,12 @@ make_jobs(struct load *l, struct err *e)
 	l->n_jobs = ids->n;
 	for (size_t i = 0; i < ids->n; i++) {
 		struct layer_job *j = &l->jobs[i];
-		char both[160];
 
 		j->load = l;
 		j->no = (unsigned)i;
 		if (!text_starts(ids->v[i], "sha256:") || !text_is_id(ids->v[i] + 7) || !text_copy(j->diff_id, sizeof j->diff_id, ids->v[i]))
 			return err_set(e, ERR_INVALID, "invalid image configuration: bad diff id");
-		if (i == 0) {
-			memcpy(j->chain, ids->v[0] + 7, 65);
-			continue;
-		}
-		snprintf(both, sizeof both, "sha256:%s %s", l->jobs[i - 1].chain, ids->v[i]);
-		if (sha256_text(both, strlen(both), j->chain, e) < 0)
+		if (load_chain(j, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -646,7 +653,7 @@ load_new(struct call *c, struct err *e)
 	struct stored *s = c->ctx;
 	struct load *l;
 
-	if (c->nfds != 1) {
+	if (c->nfds != c->row->req_fds) {
 		err_set(e, ERR_PROTOCOL, "a load needs a descriptor");
 		return NULL;
 	}
@@ -673,7 +680,8 @@ load_new(struct call *c, struct err *e)
 		return NULL;
 	}
 	/* no pipe is fine too */
-	(void)fcntl(c->fds[0], F_SETPIPE_SZ, 1 << 20);
+	if (c->nfds > 0)
+		(void)fcntl(c->fds[0], F_SETPIPE_SZ, 1 << 20);
 	return l;
 }
 

@@ -3,6 +3,8 @@
 #include "stored.h"
 #include "unpack.h"
 
+#define LOAD_LAYERS_MAX 256
+
 struct layer_job {
 	struct load *load;
 	unsigned no;
@@ -21,7 +23,10 @@ struct load {
 	struct child *child;              /* outer, config, describe or sync */
 	struct arena arena;
 	struct unpack_result outer;
-	const struct api_import *import;  /* in the call; NULL: a load */
+	const struct api_import *import;  /* in the call; NULL: no import */
+	const struct store_commit *commit;
+	/* import, commit: the one new layer, whose digest nobody knew before, is unpacked and hashed; NULL: a load */
+	void (*on_layer)(struct load *l);
 	/* the image at work */
 	size_t at;
 	struct unpack_image image;
@@ -37,9 +42,9 @@ struct load *load_new(struct call *c, struct err *e) must_check;
 void load_free(struct load *l);
 /* The call is answered with e; l is gone. */
 void load_fail(struct load *l, struct err *e);
-/* What a child may write. */
 /* A file that a child made, or -1 with errno. What else it may have made in its place (a FIFO would never open) is refused. */
 int load_open(const struct load *l, const char *path) must_check;
+/* What a child may write. */
 uint64_t load_room(const struct load *l);
 /* Decodes what a child said; -1: it failed (e says why). */
 int load_result(const unsigned char *said, size_t n, struct arena *a, struct unpack_result *ret, struct err *e) must_check;
@@ -49,8 +54,11 @@ int load_take_config(struct load *l, int fd, struct err *e) must_check;
 int load_look_up(struct layer_job *j, struct err *e) must_check;
 /* in: a compressed (or plain) stream; then it is unpacked and hashed. */
 int load_inflate(struct layer_job *j, int in, struct err *e) must_check;
+/* tar: the plain one; it is hashed and unpacked. */
+int load_unpack(struct layer_job *j, int tar, struct err *e) must_check;
+/* Sets the chain id from the diff ids up to this layer. */
+int load_chain(struct layer_job *j, struct err *e) must_check;
+/* import.c: writes the configuration, which is known now, and finishes the image. */
+int load_describe(struct load *l, struct err *e) must_check;
 /* All layers are there: syncs, puts everything in place, answers. */
 void load_finish_image(struct load *l);
-
-/* import.c: the one layer of an import is unpacked and hashed. */
-void import_describe(struct load *l);

@@ -5,11 +5,9 @@
 #include "log.h"
 #include "unpack.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 struct save {
@@ -54,22 +52,6 @@ pin_images(struct stored *s, const struct store_save *m, const void *owner, stru
 	return 0;
 }
 
-/* The request itself, for the child to read. */
-static int
-request_file(const struct store_save *m, struct err *e)
-{
-	own_buf text = BUF_INIT(UNPACK_RESULT_MAX);
-	own_fd fd = memfd_create("save", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(e, errno, "memory for a request");
-	if (rec_encode(&store_save_type, m, &text, e) < 0)
-		return -1;
-	if (fd_write_all(fd, text.data, text.used) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(e, errno, "memory for a request");
-	return fd_take(&fd);
-}
-
 int
 on_store_save(struct call *c, const void *msg, struct err *e)
 {
@@ -80,7 +62,7 @@ on_store_save(struct call *c, const void *msg, struct err *e)
 
 	if (c->nfds != 1)
 		return err_set(e, ERR_PROTOCOL, "store_save needs a descriptor");
-	request = request_file(m, e);
+	request = stored_request(&store_save_type, m, e);
 	if (request < 0)
 		return -1;
 	save = calloc(1, sizeof *save);

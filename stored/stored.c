@@ -17,6 +17,8 @@ static const edge_fn handlers[store_edge_end] = {
 	[NO_store_volume_create] = on_store_volume_create, [NO_store_volume_remove] = on_store_volume_remove,
 	[NO_store_load] = on_store_load, [NO_store_import] = on_store_import, [NO_store_save] = on_store_save,
 	[NO_store_drop] = on_store_drop, [NO_store_list] = on_store_list,
+	[NO_store_changes] = on_store_changes, [NO_store_export] = on_store_export, [NO_store_commit] = on_store_commit,
+	[NO_store_measure] = on_store_measure,
 };
 
 static void

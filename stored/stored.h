@@ -25,7 +25,7 @@ struct stored {
 	struct child_conf child;            /* what all children need */
 	uint64_t counter;                   /* names in tmp and trash */
 	struct load *loads;
-	unsigned n_loads;
+	unsigned n_loads, n_jobs;
 	struct child *emptier;
 	struct loop_timer trash_timer;
 	bool trash_dirty;
@@ -50,9 +50,18 @@ int on_store_list(struct call *c, const void *msg, struct err *e);
 int pin_add(struct stored *s, const char *name, const void *owner, struct err *e) must_check;
 void pin_remove_all(struct stored *s, const void *owner);
 
-/* load.c, import.c */
+/* load.c, import.c, commit.c */
+int on_store_commit(struct call *c, const void *msg, struct err *e);
 int on_store_load(struct call *c, const void *msg, struct err *e);
 int on_store_import(struct call *c, const void *msg, struct err *e);
 void load_cancel_all(struct stored *s);
 
 int on_store_save(struct call *c, const void *msg, struct err *e);
+
+/* treejobs.c */
+int stored_request(const struct rec_type *type, const void *msg, struct err *e) must_check;   /* a file that a child reads it from */
+/* Checks the names, and the layers stay as long as owner has them. */
+int stored_pin_tree(struct stored *s, const struct store_tree *t, const void *owner, struct err *e) must_check;
+int on_store_changes(struct call *c, const void *msg, struct err *e);
+int on_store_export(struct call *c, const void *msg, struct err *e);
+int on_store_measure(struct call *c, const void *msg, struct err *e);

@@ -8,6 +8,8 @@
  *	config    input: an image's configuration; result: the record
  *	describe  input: a record oci_config; writes its JSON to file "config" of its directory
  *	save      input: a record store_save; writes the archive to output. Its directory is the store, read-only
+ *	changes, pack, export   input: a record store_tree; write JSON, a layer's tar, a tar to output (trees.h)
+ *	sizes     input: a record store_measure, with rws (its directory is the store) or volumes (that of the volumes); result: sizes
  */
 #pragma once
 #include "msg/store.h"
@@ -53,5 +55,6 @@ REC_DECLARE(unpack_image, UNPACK_IMAGE_FIELDS)
 	F(num, tar_size, NULL, REC_NUM_ANY) \
 	F(num, skipped,  NULL, REC_NUM_ANY) \
 	L(unpack_image, images, NULL, 1024) \
-	O(oci_config, config, NULL)
+	O(oci_config, config, NULL) \
+	L(store_size, sizes, NULL, REC_LIST_MAX)
 REC_DECLARE(unpack_result, UNPACK_RESULT_FIELDS)

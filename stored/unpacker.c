@@ -10,6 +10,7 @@
 #include "role.h"
 #include "archive_save.h"
 #include "text.h"
+#include "trees.h"
 #include "unpack.h"
 
 #include <errno.h>
@@ -34,10 +35,16 @@
 struct job {
 	const char *name;
 	int (*run)(struct job *j, struct unpack_result *ret, struct err *e);
+	/* before the sandbox is closed: which directories beneath its own it may read, and no others */
+	int (*open)(struct job *j, struct err *e);
 	uint64_t caps;              /* what it keeps */
 	bool writes;                /* beneath its directory */
 	uint64_t limit;
 	struct arena arena;
+	struct role_tree *trees;
+	size_t n_trees;
+	struct tree_dirs dirs;
+	struct store_measure measure;
 };
 
 #define CAP(name) (UINT64_C(1) << CAP_##name)
@@ -149,6 +156,100 @@ job_save(struct job *j, struct unpack_result *ret, struct err *e)
 	return save_images(UNPACK_DIR, UNPACK_OUT, &what, e);
 }
 
+/* ---- trees of files ---- */
+
+static int
+add_tree(struct job *j, const char *path, struct err *e)
+{
+	int fd = fd_open_beneath(UNPACK_DIR, path, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return err_sys(e, errno, "open %.100s", path);
+	j->trees[j->n_trees++] = (struct role_tree){ .fd = fd };
+	return fd;
+}
+
+static int
+open_container(struct job *j, struct err *e)
+{
+	own_buf in = BUF_INIT(UNPACK_RESULT_MAX);
+	struct store_tree what = { 0 };
+	char path[160];
+
+	if (read_input(&in, e) < 0 || rec_decode_all(&store_tree_type, in.data, in.used, &j->arena, &what, e) < 0)
+		return -1;
+	j->trees = arena_array(&j->arena, what.layers.n + 1, sizeof *j->trees);
+	j->dirs.lowers = arena_array(&j->arena, what.layers.n + 1, sizeof *j->dirs.lowers);
+	if (j->trees == NULL || j->dirs.lowers == NULL)
+		return err_set(e, ERR_NO_MEMORY, "layers");
+	(void)snprintf(path, sizeof path, "rw/%s/upper", what.id != NULL ? what.id : "");
+	j->dirs.upper = add_tree(j, path, e);
+	if (j->dirs.upper < 0)
+		return -1;
+	for (; j->dirs.n_lowers < what.layers.n; j->dirs.n_lowers++) {
+		(void)snprintf(path, sizeof path, "layers/%s/fs", what.layers.v[j->dirs.n_lowers]);
+		if ((j->dirs.lowers[j->dirs.n_lowers] = add_tree(j, path, e)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+open_measured(struct job *j, struct err *e)
+{
+	own_buf in = BUF_INIT(UNPACK_RESULT_MAX);
+
+	if (read_input(&in, e) < 0 || rec_decode_all(&store_measure_type, in.data, in.used, &j->arena, &j->measure, e) < 0)
+		return -1;
+	j->trees = arena_alloc(&j->arena, sizeof *j->trees);
+	if (j->trees == NULL)
+		return err_set(e, ERR_NO_MEMORY, "sizes");
+	return add_tree(j, j->measure.rws.n > 0 ? "rw" : ".", e) < 0 ? -1 : 0;
+}
+
+static int
+job_changes(struct job *j, struct unpack_result *ret, struct err *e)
+{
+	return tree_changes(&j->dirs, UNPACK_OUT, e);
+}
+
+static int
+job_pack(struct job *j, struct unpack_result *ret, struct err *e)
+{
+	return tree_pack(&j->dirs, UNPACK_OUT, j->limit, e);
+}
+
+static int
+job_export(struct job *j, struct unpack_result *ret, struct err *e)
+{
+	return tree_export(&j->dirs, UNPACK_OUT, e);
+}
+
+static int
+job_sizes(struct job *j, struct unpack_result *ret, struct err *e)
+{
+	bool containers = j->measure.rws.n > 0;
+	const struct strs *names = containers ? &j->measure.rws : &j->measure.volumes;
+
+	ret->sizes.v = arena_array(&j->arena, names->n, sizeof *ret->sizes.v);
+	if (ret->sizes.v == NULL)
+		return err_set(e, ERR_NO_MEMORY, "sizes");
+	for (size_t i = 0; i < names->n; i++) {
+		struct store_size *s = &ret->sizes.v[ret->sizes.n++];
+		struct err one = ERR_INIT;
+		char path[NAME_MAX_ + 16];
+		own_fd fd = -1;
+
+		(void)snprintf(path, sizeof path, containers ? "%s/upper" : "%s/_data", names->v[i]);
+		*s = (struct store_size){ .name = names->v[i], .size = -1 };
+		fd = fd_open_beneath(j->trees[0].fd, path, O_RDONLY | O_DIRECTORY, 0);
+		/* one that is gone meanwhile, or cannot be walked, does not stand in the way of the others */
+		if (fd >= 0 && tree_size(fd, containers, &s->size, &one) < 0)
+			s->size = -1;
+	}
+	return 0;
+}
+
 static struct job jobs[] = {
 	{ .name = "outer", .run = job_outer, .writes = true },
 	{ .name = "inflate", .run = job_inflate, .writes = true },
@@ -158,6 +259,10 @@ static struct job jobs[] = {
 	{ .name = "describe", .run = job_describe, .writes = true },
 	/* files of a layer belong to anybody */
 	{ .name = "save", .run = job_save, .caps = CAP(DAC_OVERRIDE) },
+	{ .name = "changes", .run = job_changes, .open = open_container, .caps = CAP(DAC_OVERRIDE) },
+	{ .name = "pack", .run = job_pack, .open = open_container, .caps = CAP(DAC_OVERRIDE) },
+	{ .name = "export", .run = job_export, .open = open_container, .caps = CAP(DAC_OVERRIDE) },
+	{ .name = "sizes", .run = job_sizes, .open = open_measured, .caps = CAP(DAC_OVERRIDE) },
 };
 
 static int
@@ -183,7 +288,7 @@ limit(int what, uint64_t value, struct err *e)
 }
 
 static int
-confine(const struct job *j, struct err *e)
+confine(struct job *j, struct err *e)
 {
 	struct role_tree tree = { .fd = UNPACK_DIR, .write = j->writes };
 
@@ -198,7 +303,9 @@ confine(const struct job *j, struct err *e)
 	if (limit(RLIMIT_AS, MEMORY_MAX, e) < 0)
 		return -1;
 #endif
-	return role_sandbox(ROLE_UNPACKER, &tree, 1, e);
+	if (j->open == NULL)
+		return role_sandbox(ROLE_UNPACKER, &tree, 1, e);
+	return j->open(j, e) < 0 ? -1 : role_sandbox(ROLE_UNPACKER, j->trees, j->n_trees, e);
 }
 
 static int

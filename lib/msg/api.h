@@ -328,6 +328,30 @@ REC_DECLARE(api_events, API_EVENTS_FIELDS)
 	F(flag, ipv4_forwarding, "IPv4Forwarding",    1)
 REC_DECLARE(api_info, API_INFO_FIELDS)
 
+/* changes: each is checked and part of config already, which is merged over the container's. */
+#define API_COMMIT_FIELDS(F, O, L) \
+	F(str,  ref,     NULL, 1024) \
+	F(str,  repo,    NULL, 1024) \
+	F(str,  tag,     NULL, 256) \
+	F(str,  comment, NULL, 4096) \
+	F(str,  author,  NULL, 4096) \
+	F(flag, pause,   NULL, 1) \
+	F(str,  docker_version, NULL, 64) \
+	O(container_config, config, NULL)
+REC_DECLARE(api_commit, API_COMMIT_FIELDS)
+#define API_COMMITTED_FIELDS(F, O, L) \
+	F(str, id, "Id", 80)
+REC_DECLARE(api_committed, API_COMMITTED_FIELDS)
+/* size -1: it could not be measured */
+#define VOLUME_USE_FIELDS(F, O, L) \
+	F(str, name, NULL, NAME_MAX_) \
+	F(num, size, NULL, REC_NUM_ANY) \
+	F(num, refs, NULL, REC_NUM_ANY)
+REC_DECLARE(volume_use, VOLUME_USE_FIELDS)
+#define API_VOLUME_USES_FIELDS(F, O, L) \
+	L(volume_use, items, NULL, REC_LIST_MAX)
+REC_DECLARE(api_volume_uses, API_VOLUME_USES_FIELDS)
+
 /* Part of the answer to a start or stop that had nothing to do: ERR_NOT_MODIFIED. */
 #define API_MESSAGES(ROW) \
 	/*  name                   no  from request           fds reply             fds */ \
@@ -372,5 +396,10 @@ REC_DECLARE(api_info, API_INFO_FIELDS)
 	ROW(client_open,           38, B,   none,              1, oneway,            0) \
 	ROW(container_update,      39, A,   api_update,        0, api_updated,       0) \
 	/* one sample; of a container that does not run only id and name */ \
-	ROW(container_stats,       40, A,   api_ref,           0, api_sample,        0)
+	ROW(container_stats,       40, A,   api_ref,           0, api_sample,        0) \
+	/* changes, export: the write end of a pipe comes along; the answer comes when all was written (or failed) */ \
+	ROW(container_changes,     41, A,   api_ref,           1, none,              0) \
+	ROW(container_export,      42, A,   api_ref,           1, none,              0) \
+	ROW(container_commit,      43, A,   api_commit,        0, api_committed,     0) \
+	ROW(volume_usage,          44, A,   none,              0, api_volume_uses,   0)
 EDGE_DECLARE(api_edge, API_MESSAGES)

@@ -232,6 +232,18 @@ REC_DEFINE(api_events, API_EVENTS_FIELDS)
 #define REC_SELF struct api_info
 REC_DEFINE(api_info, API_INFO_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct api_commit
+REC_DEFINE(api_commit, API_COMMIT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_committed
+REC_DEFINE(api_committed, API_COMMITTED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct volume_use
+REC_DEFINE(volume_use, VOLUME_USE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_volume_uses
+REC_DEFINE(api_volume_uses, API_VOLUME_USES_FIELDS)
+#undef REC_SELF
 EDGE_DEFINE(api_edge, "api", API_MESSAGES)
 #define REC_SELF struct run_id
 REC_DEFINE(run_id, RUN_ID_FIELDS)
@@ -308,5 +320,23 @@ REC_DEFINE(store_drop, STORE_DROP_FIELDS)
 #undef REC_SELF
 #define REC_SELF struct store_inventory
 REC_DEFINE(store_inventory, STORE_INVENTORY_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_tree
+REC_DEFINE(store_tree, STORE_TREE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_commit
+REC_DEFINE(store_commit, STORE_COMMIT_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_committed
+REC_DEFINE(store_committed, STORE_COMMITTED_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_measure
+REC_DEFINE(store_measure, STORE_MEASURE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_size
+REC_DEFINE(store_size, STORE_SIZE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct store_sizes
+REC_DEFINE(store_sizes, STORE_SIZES_FIELDS)
 #undef REC_SELF
 EDGE_DEFINE(store_edge, "store", STORE_MESSAGES)

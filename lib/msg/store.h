@@ -30,6 +30,34 @@ REC_DECLARE(store_drop, STORE_DROP_FIELDS)
 	F(strs, rws,       NULL, REC_LIST_MAX) \
 	F(strs, volumes,   NULL, REC_LIST_MAX)
 REC_DECLARE(store_inventory, STORE_INVENTORY_FIELDS)
+/* A container's own layer and those that it was made from, topmost first (directory names). */
+#define STORE_TREE_FIELDS(F, O, L) \
+	F(str,  id,     NULL, ID_MAX) \
+	F(strs, layers, NULL, 256)
+REC_DECLARE(store_tree, STORE_TREE_FIELDS)
+/* image: what becomes of it: all but its id, the new layer and its size; layers: those of its parent. The last entry of the history
+   is the new one. */
+#define STORE_COMMIT_FIELDS(F, O, L) \
+	O(store_tree, tree, NULL) \
+	O(image, image, NULL)
+REC_DECLARE(store_commit, STORE_COMMIT_FIELDS)
+/* image NULL: all files of the container were read, so it may go on */
+#define STORE_COMMITTED_FIELDS(F, O, L) \
+	O(image, image, NULL)
+REC_DECLARE(store_committed, STORE_COMMITTED_FIELDS)
+#define STORE_MEASURE_FIELDS(F, O, L) \
+	F(strs, rws,     NULL, REC_LIST_MAX) \
+	F(strs, volumes, NULL, REC_LIST_MAX)
+REC_DECLARE(store_measure, STORE_MEASURE_FIELDS)
+/* size -1: it could not be measured */
+#define STORE_SIZE_FIELDS(F, O, L) \
+	F(str, name, NULL, NAME_MAX_) \
+	F(num, size, NULL, REC_NUM_ANY)
+REC_DECLARE(store_size, STORE_SIZE_FIELDS)
+#define STORE_SIZES_FIELDS(F, O, L) \
+	L(store_size, rws,     NULL, REC_LIST_MAX) \
+	L(store_size, volumes, NULL, REC_LIST_MAX)
+REC_DECLARE(store_sizes, STORE_SIZES_FIELDS)
 
 #define STORE_MESSAGES(ROW) \
 	/*  name               no  from request      fds reply            fds */ \
@@ -44,5 +72,11 @@ REC_DECLARE(store_inventory, STORE_INVENTORY_FIELDS)
 	ROW(store_import,        6, A,   api_import,  1, store_loaded,     0) \
 	ROW(store_save,          7, A,   store_save,  1, none,             0) \
 	ROW(store_drop,          8, A,   store_drop,  0, none,             0) \
-	ROW(store_list,          9, A,   none,        0, store_inventory,  0)
+	ROW(store_list,          9, A,   none,        0, store_inventory,  0) \
+	/* the write end of a pipe comes along; the answer comes when all was written (or failed) */ \
+	ROW(store_changes,      10, A,   store_tree,  1, none,             0) \
+	ROW(store_export,       11, A,   store_tree,  1, none,             0) \
+	ROW(store_commit,       12, A,   store_commit, 0, store_committed, 0) \
+	/* sizes of writable layers and volumes, in the order asked for */ \
+	ROW(store_measure,      13, A,   store_measure, 0, store_sizes,    0)
 EDGE_DECLARE(store_edge, STORE_MESSAGES)

@@ -370,7 +370,8 @@ REC_DECLARE(image_layer, IMAGE_LAYER_FIELDS)
 	L(image_layer, layers, NULL,            256) \
 	L(history, history,    NULL,            1024) \
 	F(time, last_tag_time, NULL,            0) \
-	F(num,  containers,    NULL,            REC_NUM_ANY)
+	F(num,  containers,    NULL,            REC_NUM_ANY) \
+	F(num,  shared_size,   NULL,            REC_NUM_ANY)
 REC_DECLARE(image, IMAGE_FIELDS)
 
 /* ---- volumes ---- */

@@ -464,6 +464,35 @@ on_save(struct call *call, const void *msg, struct err *e)
 	return pump(call, true, e);
 }
 
+static int
+on_files(struct call *call, const void *msg, struct err *e)
+{
+	const struct api_ref *m = msg;
+
+	if (strstr(m->ref, "missing") != NULL)
+		return err_set(e, ERR_NOT_FOUND, "No such container: %s", m->ref);
+	return pump(call, true, e);
+}
+
+static int
+on_commit(struct call *call, const void *msg, struct err *e)
+{
+	const struct api_commit *m = msg;
+
+	fprintf(stderr, "commit %s %s:%s cmd %zu env %zu pause %d\n", m->ref, m->repo, m->tag, m->config->cmd.n, m->config->env.n, m->pause);
+	call_reply(call, &(struct api_committed){ .id = TEXT("sha256:1") }, NULL, 0);
+	return 0;
+}
+
+static int
+on_volume_usage(struct call *call, const void *msg, struct err *e)
+{
+	static struct volume_use use = { .name = TEXT("v1"), .size = 12, .refs = 1 };
+
+	call_reply(call, &(struct api_volume_uses){ .items = { 1, &use } }, NULL, 0);
+	return 0;
+}
+
 static void
 fill_volume(struct volume *v)
 {
@@ -612,6 +641,8 @@ start(char **argv, bool keep, struct err *e)
 		[NO_volume_create] = on_volume, [NO_volume_list] = on_volumes, [NO_volume_inspect] = on_volume, [NO_volume_remove] = on_ok,
 		[NO_volume_prune] = on_pruned, [NO_network_list] = on_networks, [NO_network_inspect] = on_network, [NO_system_info] = on_info,
 		[NO_system_events] = on_events, [NO_container_update] = on_update, [NO_container_stats] = on_stats,
+		[NO_container_changes] = on_files, [NO_container_export] = on_files,
+		[NO_container_commit] = on_commit, [NO_volume_usage] = on_volume_usage,
 	};
 	static const edge_fn ctl_handlers[ctl_edge_table_end] = { [NO_ctl_worker] = on_ok, [NO_ctl_host_runtime] = on_ok };
 	struct engine_config config = { .log_level = TEXT("debug") };

@@ -310,6 +310,17 @@ def test_transfer():
     check("pull", request("POST", "/images/create?fromImage=busybox")[0] == 501)
 
 
+def test_files():
+    check("export of a missing container", request("GET", "/containers/missing/export")[0] == 404)
+    check("export streams", len(request("GET", "/containers/x/export")[2]) > 0)
+    check("changes of a missing container", request("GET", "/containers/missing/changes")[0] == 404)
+    check("commit", request("POST", "/commit?container=x&repo=a&tag=b&changes=CMD+x")[0] == 201)
+    check("commit with a configuration", request("POST", "/commit?container=x", b'{"Cmd":["a"]}', "Content-Type: application/json\r\n")[0] == 201)
+    check("commit with a bad change", request("POST", "/commit?container=x&changes=RUN+x")[0] == 400)
+    check("commit without a container", request("POST", "/commit")[0] == 404)
+    check("sizes of volumes", b'"RefCount":1,"Size":12' in request("GET", "/system/df")[2])
+
+
 def test_many():
     socks = [connect() for _ in range(300)]
     for s in socks:
