@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define JOBS_MAX 32
+#define LOG_ROOM 65536   /* what a child that writes no file may write into the log */
 
 /* The request of a child as a file for it to read. */
 int
@@ -200,7 +201,7 @@ next_part(struct measuring *m, struct err *e)
 	request = stored_request(&store_measure_type, &part, e);
 	if (request < 0)
 		return -1;
-	return child_unpack(&m->s->child, "sizes", 0, request, -1, m->volumes ? m->s->volumes : m->s->store, on_measured, m, e) == NULL ? -1 : 0;
+	return child_unpack(&m->s->child, "sizes", LOG_ROOM, request, -1, m->volumes ? m->s->volumes : m->s->store, on_measured, m, e) == NULL ? -1 : 0;
 }
 
 int

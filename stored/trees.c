@@ -165,11 +165,11 @@ wait_with(struct changes *c, const char *path, int kind, struct err *e)
 	return 0;
 }
 
+/* That something was made in a directory and removed again is no change of it. */
 static bool
-same_directory(const struct stat *a, const struct stat *b, bool times)
+same_directory(const struct stat *a, const struct stat *b)
 {
-	return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid && (!times ||
-	    (a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec));
+	return a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_gid == b->st_gid;
 }
 
 static int
@@ -189,7 +189,7 @@ on_change(void *ctx, const struct merge_entry *m, struct err *e)
 		return put_with_parents(c, m->path, m->lower != NULL ? MODIFIED : ADDED, e);
 	if (m->lower == NULL)
 		return made == ENGINE_DIR ? wait_with(c, m->path, ADDED, e) : put_with_parents(c, m->path, ADDED, e);
-	if (S_ISDIR(m->lower->st_mode) && !m->opaque && same_directory(m->upper, m->lower, made != ENGINE_DIR))
+	if (S_ISDIR(m->lower->st_mode) && same_directory(m->upper, m->lower))
 		return wait_with(c, m->path, MODIFIED, e);
 	return put_with_parents(c, m->path, MODIFIED, e);
 }

@@ -1,6 +1,6 @@
 /*
  * A hostile unpacker in the place of bulwark-unpacker, confined by the very code of the real one. What it is to try is the first word of
- * the stream that it should unpack; "none" makes an honest one of it.
+ * the stream that it should unpack, or of file "attack" of the container that it should read.
  */
 int honest_main(int argc, char **argv);
 #define main honest_main
@@ -9,6 +9,7 @@ int honest_main(int argc, char **argv);
 
 #include "drill.h"
 #include "hostile.h"
+#include "tarout.h"
 
 static struct unpack_file layer_files[] = { { .no = 1 } };
 static struct unpack_image image = { .config = 0, .layers = { 1, layer_files } };
@@ -120,6 +121,99 @@ lie(const char *what)
 	_exit(answer(&result, &(struct err)ERR_INIT));
 }
 
+/* ---- the jobs that read a container's files: what to try is in file "attack" of its layer ---- */
+
+static bool
+escape_tree(const char *what, int layer)
+{
+	int fd = -1;
+
+	if (strcmp(what, "open_blobs") == 0)
+		fd = open("/blobs/sha256", O_RDONLY | O_DIRECTORY);
+	else if (strcmp(what, "open_others") == 0)
+		fd = open("/rw", O_RDONLY | O_DIRECTORY);
+	else if (strcmp(what, "open_layers") == 0)
+		fd = openat(UNPACK_DIR, "layers", O_RDONLY | O_DIRECTORY);
+	else if (strcmp(what, "open_tmp") == 0)
+		fd = open("/tmp", O_RDONLY | O_DIRECTORY);
+	else if (strcmp(what, "open_above") == 0)
+		fd = openat(layer, "../../../../../../../etc/passwd", O_RDONLY);
+	else if (strcmp(what, "write_layer") == 0)
+		fd = openat(layer, "written", O_CREAT | O_WRONLY, 0600);
+	else if (strcmp(what, "make_dir") == 0)
+		fd = mkdirat(layer, "made", 0700) < 0 ? -1 : 0;
+	else if (strcmp(what, "remove_file") == 0)
+		fd = unlinkat(layer, "attack", 0) < 0 ? -1 : 0;
+	else if (strcmp(what, "rename_file") == 0)
+		fd = renameat(layer, "attack", layer, "renamed") < 0 ? -1 : 0;
+	else if (strcmp(what, "chown_to_host_root") == 0)
+		fd = fchownat(layer, ".", 4294967294u, 0, 0) < 0 ? -1 : 0;
+	else if (strcmp(what, "become_other") == 0)
+		fd = setresuid(33, 33, 33) < 0 ? -1 : 0;
+	else
+		return false;
+	drill_said(fd < 0, what, "it had an effect");
+	_exit(1);
+}
+
+static bool
+lie_tree(const char *what)
+{
+	static struct store_size sizes[3] = { { .name = (char *)(uintptr_t)"../..", .size = -7 }, { .size = INT64_MAX }, { .size = INT64_MAX } };
+	static char junk[65536];
+	struct unpack_result r = { 0 };
+	struct err e = ERR_INIT;
+
+	if (strcmp(what, "junk") == 0 || strcmp(what, "tar_with_dots") == 0) {
+		struct tar_out t;
+		const struct tar_header h = { .name = "../../../../etc/evil", .type = TAR_FILE };
+
+		memset(junk, 0xee, sizeof junk);
+		tar_out_open(&t, UNPACK_OUT, 0);
+		if ((what[0] == 'j' ? tar_out_put(&t, junk, sizeof junk, &e) : tar_out_header(&t, &h, &e)) < 0 || tar_out_end(&t, &e) < 0)
+			_exit(1);
+	} else if (strcmp(what, "too_many_sizes") == 0) {
+		r.sizes = (struct store_size_list){ 3, sizes };
+	} else if (strcmp(what, "strange_sizes") == 0) {
+		r.sizes = (struct store_size_list){ 1, sizes };
+	} else if (strcmp(what, "breach_of_rules") == 0) {
+		r = (struct unpack_result){ .code = ERR_PROTOCOL, .text = (char *)(uintptr_t)"a lie" };
+	} else {
+		return lie(what);
+	}
+	_exit(answer(&r, &(struct err)ERR_INIT));
+}
+
+static int
+tree_main(const char *name)
+{
+	struct err e = ERR_INIT;
+	const struct attack *a;
+	struct job *j = NULL;
+	char what[64] = "", path[NAME_MAX_ + 32] = "attack";
+	int layer, file;
+
+	for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+		if (strcmp(jobs[i].name, name) == 0)
+			j = &jobs[i];
+	if (j == NULL || confine(j, &e) < 0)
+		return 1;
+	layer = j->trees[0].fd;
+	if (j->measure.rws.n > 0)
+		(void)snprintf(path, sizeof path, "%s/upper/attack", j->measure.rws.v[0]);
+	file = openat(layer, path, O_RDONLY | O_CLOEXEC);
+	(void)!read(file, what, sizeof what - 1);
+	what[strcspn(what, " \n")] = '\0';
+	a = attack_find(what);
+	if (a != NULL) {
+		drill_said(a->run() != 0, what, "it had an effect");
+		return 1;
+	}
+	if (!escape_tree(what, layer) && !lie_tree(what))
+		drill_said(false, what, "unknown");
+	return 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -129,6 +223,14 @@ main(int argc, char **argv)
 	struct job *j = &jobs[0];
 	ssize_t n;
 
+	if (argc == 3 && (strcmp(argv[1], "changes") == 0 || strcmp(argv[1], "export") == 0 || strcmp(argv[1], "pack") == 0 ||
+	    strcmp(argv[1], "sizes") == 0) && text_to_u64(argv[2], INT64_MAX, &j->limit)) {
+		for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+			jobs[i].limit = j->limit;
+		log_init("unpacker", LOG_INFO, false);
+		json_init();
+		return tree_main(argv[1]);
+	}
 	/* all but the first child of a load are honest */
 	if (argc != 3 || strcmp(argv[1], "outer") != 0 || !text_to_u64(argv[2], INT64_MAX, &j->limit))
 		return honest_main(argc, argv);
