@@ -145,6 +145,35 @@ cpu_v1(struct box *b, const struct run_limits *l, struct err *e)
 	return 0;
 }
 
+/* Microseconds a second that the group has. */
+static int64_t
+realtime_share(struct box *b)
+{
+	int64_t runtime = get_num(b, "cpu", "cpu.rt_runtime_us"), period = get_num(b, "cpu", "cpu.rt_period_us");
+
+	return runtime > 0 && period > 0 && runtime <= period ? runtime * 1000000 / period : 0;
+}
+
+/* The host-runtime's containers lie in a group of their own, which gets of the engine's share what they have together. */
+static int
+realtime_of_host(struct box *b, const struct run_limits *l, struct err *e)
+{
+	int64_t period = l->cpu_rt_period > 0 ? l->cpu_rt_period : 1000000, sum = l->cpu_rt_runtime > 0 ? l->cpu_rt_runtime * 1000000 / period + 1 : 0;
+	char text[32];
+	own_fd fd = -1;
+
+	if (!b->rt->host || l->cpu_rt_runtime <= 0)
+		return 0;
+	for (struct box *other = b->rt->boxes; other != NULL; other = other->next)
+		if (other != b && other->has_cgroup)
+			sum += realtime_share(other) + 1;
+	fd = cg_open(b->rt, b, "cpu", "../cpu.rt_runtime_us", O_WRONLY);
+	snprintf(text, sizeof text, "%lld", (long long)sum);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return err_sys(e, errno, "failed to write \"%s\" to cpu.rt_runtime_us of all containers without a user namespace", text);
+	return 0;
+}
+
 /* The period must be long enough for the runtime at any moment. */
 static int
 realtime(struct box *b, const struct run_limits *l, struct err *e)
@@ -155,6 +184,8 @@ realtime(struct box *b, const struct run_limits *l, struct err *e)
 		return 0;
 	if (b->rt->v2)
 		return err_set(e, ERR_INVALID, "kernel does not support CPU real-time scheduler");
+	if (realtime_of_host(b, l, e) < 0)
+		return -1;
 	if (l->cpu_rt_period != 0 && cg_put_num(b, "cpu", "cpu.rt_period_us", l->cpu_rt_period, &later) < 0 && l->cpu_rt_runtime == 0) {
 		*e = later;
 		return -1;

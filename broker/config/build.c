@@ -296,6 +296,10 @@ check_runtime(struct build *b)
 		(void)parse_size(setting_str(b->s, OPT_shm_size), &c->default_shm_size);
 	c->no_new_privileges = setting_bool(b->s, OPT_no_new_privileges, true);
 	c->default_pids_limit = number_or(b, OPT_pids_limit, 4096);
+	c->cpu_rt_period = number_or(b, OPT_cpu_rt_period, 0);
+	c->cpu_rt_runtime = number_or(b, OPT_cpu_rt_runtime, 0);
+	if (c->cpu_rt_period < 0 || c->cpu_rt_runtime < 0 || (c->cpu_rt_period > 0 && c->cpu_rt_runtime > c->cpu_rt_period))
+		return err_set(b->e, ERR_INVALID, "cpu real-time runtime cannot be higher than cpu real-time period, and neither can be negative");
 	/* each container has a range of its own anyway; "default" asks for that */
 	if (*remap != '\0' && strcmp(remap, "default") != 0)
 		return err_set(b->e, ERR_UNSUPPORTED, "userns-remap to one user's ids (%.64s) is not implemented by Bulwark yet: each container has a range of its own", remap);

@@ -69,8 +69,8 @@ enum option_status {
 	O(ipc_mode,                "default-ipc-mode",           0,   "default-ipc-mode",          STR,     BUILT,     NULL) \
 	O(shm_size,                "default-shm-size",           0,   "default-shm-size",          SIZE,    BUILT,     NULL) \
 	O(ulimits,                 "default-ulimit",             0,   "default-ulimits",           ULIMITS, BUILT,     NULL) \
-	O(cpu_rt_period,           "cpu-rt-period",              0,   "cpu-rt-period",             INT,     NOT_BUILT, "0") \
-	O(cpu_rt_runtime,          "cpu-rt-runtime",             0,   "cpu-rt-runtime",            INT,     NOT_BUILT, "0") \
+	O(cpu_rt_period,           "cpu-rt-period",              0,   "cpu-rt-period",             INT,     BUILT,     NULL) \
+	O(cpu_rt_runtime,          "cpu-rt-runtime",             0,   "cpu-rt-runtime",            INT,     BUILT,     NULL) \
 	O(seccomp_profile,         "seccomp-profile",            0,   "seccomp-profile",           STR,     BUILT,     NULL) \
 	O(no_new_privileges,       "no-new-privileges",          0,   "no-new-privileges",         BOOL,    BUILT,     NULL) \
 	O(selinux_enabled,         "selinux-enabled",            0,   "selinux-enabled",           BOOL,    NOT_BUILT, "false") \

@@ -116,9 +116,24 @@ enable_controllers(int dir)
 		(void)!fd_write_text(dir, "cgroup.subtree_control", names[i]);   /* those that the kernel lacks fail */
 }
 
+/* Real-time processor time that containers share; only the cpu hierarchy of v1 has such files. */
+static int
+set_realtime(int dir, const struct engine_config *config, struct err *e)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%lld", (long long)config->cpu_rt_period);
+	if (config->cpu_rt_period != 0 && fd_write_text(dir, "cpu.rt_period_us", text) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "unable to init CPU RT controller: cpu.rt_period_us");
+	snprintf(text, sizeof text, "%lld", (long long)config->cpu_rt_runtime);
+	if (config->cpu_rt_runtime != 0 && fd_write_text(dir, "cpu.rt_runtime_us", text) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "unable to init CPU RT controller: cpu.rt_runtime_us");
+	return 0;
+}
+
 /* Makes each component of path, with what a group needs before it can hold processes. */
 static int
-make_path(struct hierarchy *g, const char *path, struct err *e)
+make_path(struct hierarchy *g, const char *path, const struct engine_config *config, struct err *e)
 {
 	own_fd dir = open(g->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char copy[512], *save = NULL;
@@ -140,6 +155,8 @@ make_path(struct hierarchy *g, const char *path, struct err *e)
 			copy_setting(dir, next, "cpuset.cpus");
 			copy_setting(dir, next, "cpuset.mems");
 		}
+		if (set_realtime(next, config, e) < 0)
+			return -1;
 		fd_close(&dir);
 		dir = fd_take(&next);
 	}
@@ -197,13 +214,15 @@ host_cgroups_open(struct host *h, const struct engine_config *config, struct err
 		if ((size_t)snprintf(path, sizeof path, "%s/%s", strcmp(below, "/") == 0 ? "" : below, parent[0] == '/' ? parent + 1 : parent) >= sizeof path ||
 		    (size_t)snprintf(g->path, sizeof g->path, "%s%s", g->root, path) >= sizeof g->path)
 			return err_set(e, ERR_INVALID, "cgroup-parent is too long");
-		if (make_path(g, path, e) < 0 || hand_over(g, h->uids[ROLE_RUNTIME], h->gids[ROLE_RUNTIME], e) < 0)
+		if (make_path(g, path, config, e) < 0 || hand_over(g, h->uids[ROLE_RUNTIME], h->gids[ROLE_RUNTIME], e) < 0)
 			return -1;
 		if (strcmp(g->name, "v2") == 0 && make_leaf(g, h->uids[ROLE_RUNTIME], h->gids[ROLE_RUNTIME], e) < 0)
 			return -1;
 	}
 	if (h->n_cgroups == 0)
 		return err_set(e, ERR_UNSUPPORTED, "no cgroup hierarchy is mounted");
+	if (config->cpu_rt_period + config->cpu_rt_runtime != 0 && h->n_cgroups == 1 && strcmp(h->cgroups[0].name, "v2") == 0)
+		return err_set(e, ERR_UNSUPPORTED, "daemon-scoped cpu-rt-period and cpu-rt-runtime are not implemented for cgroup v2");
 	return 0;
 }
 

@@ -57,7 +57,9 @@
 	F(kvs,  features,        NULL, 64) \
 	F(str,  hostname,        NULL, 255) \
 	F(str,  resolv_conf,     NULL, 65536) \
-	F(num,  default_pids_limit, NULL, REC_NUM_ANY)
+	F(num,  default_pids_limit, NULL, REC_NUM_ANY) \
+	F(num,  cpu_rt_period,   NULL, INT32_MAX) \
+	F(num,  cpu_rt_runtime,  NULL, INT32_MAX)
 REC_DECLARE(engine_config, ENGINE_CONFIG_FIELDS)
 
 /*
