@@ -45,6 +45,8 @@ put_head(struct client *c, int status, const char *type)
 		buf_puts(b, type);
 		buf_puts(b, "\r\n");
 	}
+	if (c->extra != NULL)
+		buf_puts(b, c->extra);
 	buf_puts(b, "Date: ");
 	buf_puts(b, http_date(c->w));
 	buf_puts(b, "\r\n");

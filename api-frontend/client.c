@@ -131,6 +131,7 @@ reset(struct client *c)
 	c->route = NULL;
 	c->version = API_VERSION_MAX;
 	c->path = c->name = c->name2 = NULL;
+	c->extra = NULL;
 	c->query = (struct kvs){ 0 };
 	c->chunks = (struct http_chunks){ 0 };
 	c->eof_cancels = c->want_body = c->want_drain = c->body_done = c->discard = false;

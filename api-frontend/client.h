@@ -89,6 +89,7 @@ struct client {
 	bool started, chunked, no_body, in_chunk;
 	size_t chunk_at;
 	int ok_status;
+	const char *extra;              /* a header of its own, whole lines; in the arena */
 	/* the call at the broker */
 	struct edge *call_edge;
 	int64_t call_id;

@@ -48,9 +48,9 @@ static const struct route routes[] = {
 	NOT_YET("GET", "/containers/{}/attach/ws")
 	R("POST",   "/containers/{}/wait",             NONE,   container_wait)
 	R("POST",   "/containers/{}/exec",             JSON,   exec_create)
-	NOT_YET("HEAD", "/containers/{}/archive")
-	NOT_YET("GET", "/containers/{}/archive")
-	NOT_YET("PUT", "/containers/{}/archive")
+	R("HEAD",   "/containers/{}/archive",          NONE,   archive_stat)
+	R("GET",    "/containers/{}/archive",          NONE,   archive_get)
+	R("PUT",    "/containers/{}/archive",          STREAM, archive_put)
 	R("DELETE", "/containers/{}",                  NONE,   container_remove)
 
 	R("POST",   "/exec/{}/start",                  JSON,   exec_start)

@@ -35,6 +35,8 @@ bool route_request(struct client *c);
 	H(image_create) H(image_load) H(image_save) H(images_save) H(container_changes) H(container_export) \
 	/* commit.c */ \
 	H(container_commit) \
+	/* archive.c */ \
+	H(archive_stat) H(archive_get) H(archive_put) \
 	/* volumes.c */ \
 	H(volume_list) H(volume_create) H(volume_inspect) H(volume_remove) H(volume_prune) \
 	H(network_list) H(network_inspect) H(network_prune)

@@ -2,6 +2,8 @@
  * Bytes of images and containers in and out: load and import write the request's body into a pipe whose other end an unpacker reads; save, export and changes read
  * one. Nobody waits: a full pipe stops reading the client, a client that does not read stops reading the pipe.
  */
+#include "transfer.h"
+
 #include "changes.h"
 #include "routes.h"
 
@@ -20,6 +22,7 @@ struct transfer {
 	struct client *c;
 	struct loop_io io;      /* our end of the pipe */
 	bool broken;            /* upload: nobody reads any more */
+	bool waits;             /* download: not begun */
 	bool answered;          /* download: the broker said that all was written */
 	const char *type;       /* download: of the content */
 };
@@ -175,8 +178,8 @@ on_progress(struct client *c, struct answer *a)
 		stream_end(c);
 }
 
-static int
-start_upload(struct client *c, unsigned no, const void *msg, struct err *e)
+int
+transfer_upload(struct client *c, unsigned no, const void *msg, void (*fn)(struct client *c, struct answer *a), struct err *e)
 {
 	static const struct stream_ops ops = { .on_body = upload_body, .on_body_end = upload_body_end, .on_close = transfer_close };
 	own_fd theirs = -1;
@@ -186,7 +189,13 @@ start_upload(struct client *c, unsigned no, const void *msg, struct err *e)
 		return -1;
 	c->stream = t;
 	c->ops = &ops;
-	return client_call(c, no, msg, &theirs, 1, on_progress, e);
+	return client_call(c, no, msg, &theirs, 1, fn, e);
+}
+
+static int
+start_upload(struct client *c, unsigned no, const void *msg, struct err *e)
+{
+	return transfer_upload(c, no, msg, on_progress, e);
 }
 
 int
@@ -270,7 +279,7 @@ on_pipe_readable(struct loop_io *io, uint32_t events)
 {
 	struct transfer *t = (struct transfer *)(void *)((char *)io - offsetof(struct transfer, io));
 
-	if (t->c->want_drain)
+	if (t->c->want_drain || t->waits)
 		/* the hang-up is seen again when the client has read */
 		loop_remove(io);
 	else
@@ -293,21 +302,40 @@ download_drain(struct client *c)
 static void
 on_saved(struct client *c, struct answer *a)
 {
-	struct transfer *t = c->stream;
-
 	if (a->err != NULL) {
 		if (c->started)
 			log_err(LOG_ERROR, a->err, "a download broke off");
 		reply_error(c, a->err);
 		return;
 	}
+	transfer_end(c);
+}
+
+void
+transfer_end(struct client *c)
+{
+	struct transfer *t = c->stream;
+
 	t->answered = true;
 	if (!c->want_drain)
 		download_pump(c);
 }
 
-static int
-start_download(struct client *c, unsigned no, const void *m, const char *type, struct err *e)
+void
+transfer_begin(struct client *c)
+{
+	struct transfer *t = c->stream;
+	struct err e = ERR_INIT;
+
+	t->waits = false;
+	if (t->io.loop != NULL)
+		loop_change(&t->io, EPOLLIN);
+	else if (loop_add(c->w->loop, &t->io, EPOLLIN, &e) < 0)
+		reply_error(c, &e);
+}
+
+int
+transfer_download(struct client *c, unsigned no, const void *msg, const char *type, bool wait, void (*fn)(struct client *c, struct answer *a), struct err *e)
 {
 	static const struct stream_ops ops = { .on_drain = download_drain, .on_close = transfer_close };
 	own_fd theirs = -1;
@@ -319,7 +347,16 @@ start_download(struct client *c, unsigned no, const void *m, const char *type, s
 	c->ops = &ops;
 	c->eof_cancels = true;
 	t->type = type;
-	return client_call(c, no, m, &theirs, 1, on_saved, e);
+	t->waits = wait;
+	if (wait)
+		loop_change(&t->io, 0);
+	return client_call(c, no, msg, &theirs, 1, fn, e);
+}
+
+static int
+start_download(struct client *c, unsigned no, const void *m, const char *type, struct err *e)
+{
+	return transfer_download(c, no, m, type, false, on_saved, e);
 }
 
 int

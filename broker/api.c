@@ -55,5 +55,6 @@ const edge_fn api_handlers[api_edge_end] = {
 	[NO_container_export] = handle_container_export,
 	[NO_container_commit] = handle_container_commit,
 	[NO_volume_usage] = handle_volume_usage,
+	[NO_container_archive] = handle_container_archive,
 };
 const size_t n_api_handlers = api_edge_end;

@@ -58,6 +58,9 @@ void net_adopt(struct ctr *c);                                         /* after 
 const char *net_bridge_name(const struct broker *b);
 bool net_has_endpoint(const struct ctr *c);
 
+/* archive.c */
+int handle_container_archive(struct call *call, const void *msg, struct err *e);
+
 int handle_container_start(struct call *call, const void *msg, struct err *e);
 int handle_container_stop(struct call *call, const void *msg, struct err *e);
 int handle_container_restart(struct call *call, const void *msg, struct err *e);

@@ -23,7 +23,7 @@ struct peer_request {
 	int fd;
 	answer_fn fn;
 	void *ctx;
-	int64_t until_ns;
+	int64_t until_ns, id;
 	struct peer_request *next, *next_sent;
 };
 
@@ -145,7 +145,8 @@ attempt(struct peer_request *q)
 {
 	struct err e = ERR_INIT;
 
-	if (edge_send(q->peer->edge, q->no, q->msg, &q->fd, q->fd >= 0 ? 1 : 0, on_answer, q, &e) >= 0) {
+	q->id = edge_send(q->peer->edge, q->no, q->msg, &q->fd, q->fd >= 0 ? 1 : 0, on_answer, q, &e);
+	if (q->id >= 0) {
 		q->next_sent = q->peer->sent;
 		q->peer->sent = q;
 		return;
@@ -196,6 +197,33 @@ peer_send(struct broker *b, enum peer_no no, unsigned message, const void *msg, 
 		attempt(q);
 	else
 		wait_for_peer(q);
+}
+
+bool
+peer_cancel(struct broker *b, enum peer_no no, answer_fn fn, void *ctx)
+{
+	struct peer *p = &b->peers[no];
+
+	for (struct peer_request *q = p->sent; q != NULL; q = q->next_sent)
+		if (q->fn == fn && q->ctx == ctx) {
+			edge_cancel(p->edge, q->id);
+			release(q);
+			return true;
+		}
+	for (struct peer_request **slot = &p->waiting; *slot != NULL; slot = &(*slot)->next) {
+		struct peer_request *q = *slot;
+
+		if (q->fn != fn || q->ctx != ctx)
+			continue;
+		*slot = q->next;
+		if (p->tail == &q->next)
+			p->tail = slot;
+		p->n_waiting--;
+		arm(p);
+		release(q);
+		return true;
+	}
+	return false;
 }
 
 void

@@ -31,4 +31,6 @@ void peer_set_ready(struct peer *p);
 /* fn is called exactly once for the final answer (with an error if there is none), maybe at once. */
 void peer_send(struct broker *b, enum peer_no no, unsigned message, const void *msg, const int *fds, size_t nfds, unsigned flags,
     answer_fn fn, void *ctx);
+/* Nobody waits any more for what was sent with this fn and ctx: fn is not called, and the peer gives it up. False: nothing was under way. */
+bool peer_cancel(struct broker *b, enum peer_no no, answer_fn fn, void *ctx);
 bool peer_all_ready(const struct broker *b);

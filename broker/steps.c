@@ -291,6 +291,13 @@ op_submit(struct op *op)
 }
 
 void
+op_submit_after(struct op *op, struct op *before)
+{
+	op->next_of_ctr = before->next_of_ctr;
+	before->next_of_ctr = op;
+}
+
+void
 ops_cancel_waiting(struct ctr *c)
 {
 	struct op *first = c->ops, *op = first != NULL ? first->next_of_ctr : NULL;

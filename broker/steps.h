@@ -61,6 +61,8 @@ struct op {
 struct op *op_new(struct broker *b, const struct op_kind *kind, struct ctr *c, const char *object, struct call *call, struct err *e);
 /* Runs it now, or after the container's others. It may be over and freed on return. */
 void op_submit(struct op *op);
+/* Runs it right after one of the same container that runs now. */
+void op_submit_after(struct op *op, struct op *before);
 void op_done(struct op *op);
 void op_failed(struct op *op, const struct err *e);
 /* For a step's last write: takes the journal row away within the caller's transaction, so that both happen or none. */

@@ -13,6 +13,7 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -55,6 +56,13 @@ static const char *const sys_mounter[] = { SYS_BASE, "openat", "openat2", "open_
 static const char *const sys_locker[] = { "read", "write", "close", "fstat", "newfstatat", "sendmsg", "recvmsg", "move_mount", "open_tree", "unshare", "clone",
 	"wait4", "brk", "mmap", "munmap", "rt_sigreturn", "restart_syscall", "exit", "exit_group", NULL };
 /* socket, bind, setsockopt: rtnetlink and nfnetlink; openat: sysctls beneath /proc/sys/net */
+/* Works in a container's namespaces, as its root: nothing that reaches another process, no socket but the one that it has. alarm, setitimer: it ends itself when nothing
+   moves; openat2, statx: the container's files, whose links are resolved there; sysinfo: qsort asks how much memory there is */
+static const char *const sys_archiver[] = { "read", "write", "pread64", "pwrite64", "readv", "writev", "close", "close_range", "dup", "fcntl", "fstat", "newfstatat", "lseek", "sendmsg",
+	"recvmsg", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "mmap", "munmap", "mremap", "mprotect", "madvise", "brk", "memfd_create",
+	"ftruncate", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall", "clock_gettime", "getrandom", "exit", "exit_group", "futex", "openat", "openat2", "statx",
+	"fstatfs", "getdents64", "readlinkat", "mkdirat", "unlinkat", "linkat", "symlinkat", "mknodat", "fchmod", "fchmodat", "fchown", "fchownat", "utimensat", "fallocate",
+	"splice", "fgetxattr", "fsetxattr", "flistxattr", "alarm", "setitimer", "sysinfo", "getpid", "gettid", NULL };
 static const char *const sys_netd[] = { SYS_BASE, "socket", "bind", "getsockname", "setsockopt", "connect", "listen", "openat", "openat2",
 	"ioctl", NULL };
 /* fork, exec and what follows it: the unpacker; unshare: its namespaces */
@@ -116,10 +124,15 @@ const struct role_row role_table[ROLE_COUNT] = {
 	/* no Landlock, whose domain forbids mounting: there is no file in its namespace */
 	[ROLE_LOCKER] = { .name = "locker", .binary = "bulwark-mounter", .user = "bulwark-mount", .no_new_privs = true,
 		.ns_caps = CAP(SYS_ADMIN), .landlock = LANDLOCK_NONE, .syscalls = sys_locker, .nofile = 1024 },
+	/* root of the container's user namespace; of what a container without one has been given, the same set. No Landlock: its own copy of the
+	   container's mounts is all that it can name */
+	[ROLE_ARCHIVER] = { .name = "archiver", .binary = "bulwark-archiver", .user = "bulwark-run", .no_new_privs = true,
+		.ns_caps = CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) | CAP(FSETID) | CAP(MKNOD) | CAP(SETFCAP),
+		.landlock = LANDLOCK_NONE, .syscalls = sys_archiver, .nofile = 256, .no_code = true },
 };
 
 static int
-add_all(scmp_filter_ctx ctx, uint32_t action, const char *const *names, struct err *e)
+add_all(scmp_filter_ctx ctx, uint32_t action, const char *const *names, bool no_code, struct err *e)
 {
 	for (; *names != NULL; names++) {
 		int no = seccomp_syscall_resolve_name(*names), r;
@@ -127,7 +140,11 @@ add_all(scmp_filter_ctx ctx, uint32_t action, const char *const *names, struct e
 		/* not known to this libseccomp or not on this architecture: nothing to allow or deny */
 		if (no == __NR_SCMP_ERROR || no < 0)
 			continue;
-		r = seccomp_rule_add(ctx, action, no, 0);
+		/* (the third argument of both says what the memory may be) */
+		if (no_code && (no == SCMP_SYS(mmap) || no == SCMP_SYS(mprotect)))
+			r = seccomp_rule_add(ctx, action, no, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		else
+			r = seccomp_rule_add(ctx, action, no, 0);
 		if (r < 0)
 			return err_sys(e, -r, "system call filter: %s", *names);
 	}
@@ -141,7 +158,7 @@ enum { FILTERED = 1 };
 #endif
 
 static int
-load_filter(uint32_t otherwise, uint32_t action, const char *const *names, bool nnp, struct err *e)
+load_filter(uint32_t otherwise, uint32_t action, const char *const *names, bool nnp, bool no_code, struct err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(otherwise);
 	int r;
@@ -153,7 +170,7 @@ load_filter(uint32_t otherwise, uint32_t action, const char *const *names, bool 
 		(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r < 0)
 		err_sys(e, -r, "system call filter");
-	else if ((r = add_all(ctx, action, names, e)) == 0 && (r = seccomp_load(ctx)) < 0)
+	else if ((r = add_all(ctx, action, names, no_code, e)) == 0 && (r = seccomp_load(ctx)) < 0)
 		err_sys(e, -r, "load the system call filter");
 	seccomp_release(ctx);
 	return r < 0 ? -1 : 0;
@@ -166,7 +183,7 @@ role_seccomp(enum role role, struct err *e)
 
 	if (!FILTERED || row->syscalls == NULL)
 		return 0;
-	return load_filter(SCMP_ACT_KILL_PROCESS, SCMP_ACT_ALLOW, row->syscalls, row->no_new_privs, e);
+	return load_filter(SCMP_ACT_KILL_PROCESS, SCMP_ACT_ALLOW, row->syscalls, row->no_new_privs, row->no_code, e);
 }
 
 #define LL_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
@@ -249,7 +266,7 @@ role_drop(enum role role, uid_t uid, gid_t gid, struct err *e)
 
 	if (set_limit(RLIMIT_NOFILE, row->nofile, e) < 0 || set_limit(RLIMIT_NPROC, row->nproc, e) < 0)
 		return -1;
-	if (FILTERED && row->syscalls == NULL && !row->unfiltered && load_filter(SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM), sys_denied, false, e) < 0)
+	if (FILTERED && row->syscalls == NULL && !row->unfiltered && load_filter(SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM), sys_denied, false, false, e) < 0)
 		return -1;
 	if (setgroups(0, NULL) < 0)
 		return err_sys(e, errno, "drop groups");

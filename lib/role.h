@@ -14,7 +14,7 @@
 enum role {
 	ROLE_SUPERVISOR, ROLE_CONFIG, ROLE_BROKER, ROLE_WORKER, ROLE_RUNTIME, ROLE_MONITOR, ROLE_IDMAPPER,
 	ROLE_HOST_RUNTIME, ROLE_STORED, ROLE_UNPACKER, ROLE_MOUNTER, ROLE_NETD,
-	ROLE_LOCKER,
+	ROLE_LOCKER, ROLE_ARCHIVER,
 	ROLE_COUNT
 };
 
@@ -39,6 +39,7 @@ struct role_row {
 	bool may_dump;               /* stays dumpable (its owner must be able to open its maps) */
 	uint64_t landlock_leave;     /* kinds of access that its Landlock domain does not govern */
 	bool unfiltered;             /* not even the deny-list */
+	bool no_code;                /* no memory becomes executable any more */
 };
 
 /* CAP_LAST_CAP and below: what a process gets that is to hold everything the kernel knows */

@@ -268,7 +268,7 @@ on_run_delete(struct call *c, const void *msg, struct err *e)
 
 	if (!text_is_id(m->id))
 		return err_set(e, ERR_PROTOCOL, "malformed container id");
-	if (b != NULL && (b->state == BOX_RUNNING || b->state == BOX_STARTING))
+	if (b != NULL && (b->state == BOX_RUNNING || (b->state == BOX_STARTING && !b->held)))
 		return err_set(e, ERR_CONFLICT, "container %s is running", m->id);
 	if (b != NULL)
 		box_free(b);

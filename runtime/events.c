@@ -103,8 +103,8 @@ start_failed(struct mon *m, const struct err *why)
 	box_free(b);
 }
 
-static void
-remote_error(const struct wire *w, struct err *ret)
+void
+wire_error(const struct wire *w, struct err *ret)
 {
 	const struct w_error *x = w->msg;
 
@@ -259,7 +259,7 @@ mon_says(struct mon *m, struct wire *w)
 	case W_FAILED:
 		if (m->state == MON_RUNNING)
 			return true;
-		remote_error(w, &e);
+		wire_error(w, &e);
 		start_failed(m, &e);
 		return false;
 	case W_LOG_FILES:

@@ -24,7 +24,7 @@ static const edge_fn own[run_edge_end] = {
 	[NO_run_signal] = on_run_signal, [NO_run_freeze] = on_run_freeze, [NO_run_resize] = on_run_resize,
 	[NO_run_attach] = on_run_attach, [NO_run_exec] = on_run_exec, [NO_run_top] = on_run_top, [NO_run_logs] = on_run_logs,
 	[NO_run_delete] = on_run_delete, [NO_run_list] = on_run_list, [NO_run_update] = on_run_update,
-	[NO_run_stats] = on_run_stats,
+	[NO_run_stats] = on_run_stats, [NO_run_archive] = on_run_archive,
 };
 
 bool
@@ -78,6 +78,7 @@ id_of(const struct call *c)
 	case NO_run_attach: return ((const struct run_stream *)c->msg)->id;
 	case NO_run_exec: return ((const struct run_exec *)c->msg)->id;
 	case NO_run_logs: return ((const struct api_logs *)c->msg)->ref;
+	case NO_run_archive: return ((const struct run_archive *)c->msg)->id;
 	case NO_run_update: return ((const struct run_update *)c->msg)->id;
 	case NO_run_stats: return ((const struct run_stats *)c->msg)->id;
 	case NO_run_cancel: case NO_run_top: case NO_run_delete: return ((const struct run_id *)c->msg)->id;
@@ -92,6 +93,11 @@ on_answer(void *ctx, struct answer *a)
 {
 	struct call *c = ctx;
 
+	if (a->err == NULL && a->more) {
+		(void)call_reply_more(c, a->msg, a->fds, a->nfds);   /* (if nobody waits, it was cancelled there, too) */
+		return;
+	}
+	c->on_cancel = NULL;
 	if (a->err != NULL) {
 		call_fail(c, a->err);
 		return;
@@ -193,14 +199,35 @@ move_waiters(struct runtime *rt, const char *id)
 }
 
 static void
+on_cancel(struct call *c)
+{
+	struct runtime *rt = c->ctx;
+
+	struct err e = ERR_INIT;
+
+	edge_cancel(rt->to_host, (int64_t)(intptr_t)c->cancel_ctx);
+	err_set(&e, ERR_UNAVAILABLE, "nobody waits for the answer");
+	call_fail(c, &e);
+}
+
+static void
 pass_on(struct runtime *rt, struct call *c)
 {
 	struct err e = ERR_INIT;
+	int64_t id;
 
 	if (c->row->no == NO_run_prepare)
 		move_waiters(rt, id_of(c));
-	if (edge_send(rt->to_host, c->row->no, c->msg, c->fds, c->nfds, c->row->no == NO_run_list ? on_list : on_answer, c, &e) < 0)
+	id = edge_send(rt->to_host, c->row->no, c->msg, c->fds, c->nfds, c->row->no == NO_run_list ? on_list : on_answer, c, &e);
+	if (id < 0) {
 		give_up_on(c, &e);
+	} else if (c->row->no == NO_run_archive) {
+		/* the one that may take long; its pipe is theirs alone now */
+		c->cancel_ctx = (void *)(intptr_t)id;
+		c->on_cancel = on_cancel;
+		if (c->nfds > 0)
+			fd_close(&c->fds[0]);
+	}
 }
 
 static int

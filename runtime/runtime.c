@@ -104,7 +104,7 @@ on_child_ended(struct loop_io *io, uint32_t events)
 	(void)!read(io->fd, &n, sizeof n);
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-			log_msg(LOG_ATTACK, "the monitor with pid %d used a system call that it may not use", pid);
+			log_msg(LOG_ATTACK, "the monitor or archiver with pid %d used a system call that it may not use", pid);
 }
 
 static int
@@ -130,7 +130,8 @@ runtime_start(struct comp *c, const struct ctl_start *m, int *fds, size_t nfds, 
 	rt->ncpu = sysconf(_SC_NPROCESSORS_ONLN);
 	if (watch_children(rt->loop, e) < 0 || take_fds(rt, m, fds, nfds, e) < 0)
 		return -1;
-	if (seal_binary("bulwark-monitor", &rt->monitor_bin, e) < 0 || seal_binary("bulwark-init", &rt->init_bin, e) < 0)
+	if (seal_binary("bulwark-monitor", &rt->monitor_bin, e) < 0 || seal_binary("bulwark-init", &rt->init_bin, e) < 0 ||
+	    seal_binary("bulwark-archiver", &rt->archiver_bin, e) < 0)
 		return -1;
 	if ((rt->host && host_begin(rt, m, e) < 0) || cg_init(rt, e) < 0)
 		return -1;
@@ -174,7 +175,7 @@ runtime_edge(struct comp *c, const char *name, int fd, struct err *e)
 	static const edge_fn handlers[run_edge_end] = {
 		[NO_run_prepare] = route, [NO_run_start] = route, [NO_run_cancel] = route, [NO_run_signal] = route, [NO_run_freeze] = route,
 		[NO_run_resize] = route, [NO_run_attach] = route, [NO_run_exec] = route, [NO_run_top] = route, [NO_run_logs] = route,
-		[NO_run_delete] = route, [NO_run_list] = route, [NO_run_update] = route, [NO_run_stats] = route,
+		[NO_run_delete] = route, [NO_run_list] = route, [NO_run_update] = route, [NO_run_stats] = route, [NO_run_archive] = route,
 	};
 	struct runtime *rt = c->ctx;
 	int r;
@@ -226,7 +227,7 @@ runtime_stop(struct comp *c, struct call *call)
 int
 main(int argc, char **argv)
 {
-	static struct runtime rt = { .containers = -1, .sockets = -1, .monitor_bin = -1, .init_bin = -1, .monitor_filter = -1, .map_ns = -1 };
+	static struct runtime rt = { .containers = -1, .sockets = -1, .monitor_bin = -1, .init_bin = -1, .archiver_bin = -1, .monitor_filter = -1, .map_ns = -1 };
 
 	rt.host = argc > 1 && strcmp(argv[1], role_table[ROLE_HOST_RUNTIME].name) == 0;
 	struct comp c = { .role = rt.host ? ROLE_HOST_RUNTIME : ROLE_RUNTIME, .ctx = &rt, .start = runtime_start, .edge = runtime_edge, .stop = runtime_stop };

@@ -16,6 +16,7 @@
 
 struct runtime;
 struct box;
+struct copy;
 
 struct hierarchy {
 	char name[64];
@@ -46,6 +47,7 @@ struct mon {
 	char exec[65];               /* "": the container's own */
 	struct loop_io io;
 	int rs;                      /* channel to the process until it executes */
+	struct loop_io hold;         /* the same, while it builds a root for copies */
 	int pidfd;
 	pid_t pid;
 	enum mon_state state;
@@ -70,9 +72,11 @@ struct box {
 	struct mon *init;
 	struct mon *execs;
 	struct waiter *waiters;
+	struct copy *copies;         /* archive.c */
 	struct call *prepare;
 	struct call *cancel;         /* answered when it is gone */
 	bool tty, cancelled, is_new_dir;
+	bool held;                   /* a sandbox for copies: nothing is started in it */
 	bool paused;
 	char log_driver[64];
 	int64_t oom_before;
@@ -117,7 +121,8 @@ struct runtime {
 	size_t n_h;
 	bool v2;
 	int64_t ncpu;
-	int monitor_bin, init_bin, monitor_filter;
+	int monitor_bin, init_bin, archiver_bin, monitor_filter;
+	unsigned n_copies;
 	struct box *boxes;
 	struct box *pool;
 	size_t n_pool;
@@ -148,6 +153,8 @@ struct runtime {
 
 /* sandbox.c */
 int mon_spawn(struct runtime *rt, struct box *box, const struct w_prepare *p, const int *fds, size_t nfds, struct mon **ret, struct err *e) must_check;
+/* Executes a sealed binary with the channel as its descriptor 3 and none else; -1 with errno. */
+pid_t exec_sealed(int bin, const char *name, int channel);
 void mon_free(struct mon *m);
 void mon_kill(struct mon *m);
 int on_run_prepare(struct call *c, const void *msg, struct err *e);
@@ -166,15 +173,23 @@ void pool_drop(struct runtime *rt);
 void mon_ready(struct loop_io *io, uint32_t events);
 void send_exited(struct runtime *rt, const char *id, const char *exec, int code, bool oom, int64_t at);
 void send_unheard(struct runtime *rt);
+/* From a W_FAILED. */
+void wire_error(const struct wire *w, struct err *ret);
 
 /* start.c */
 int on_run_start(struct call *c, const void *msg, struct err *e);
 int on_run_exec(struct call *c, const void *msg, struct err *e);
+int send_fds(int rs, const int *fds, size_t n, struct err *e) must_check;
 /* <exec root>/run/NAME, at most 100 bytes */
 int socket_path(const struct runtime *rt, const char *name, void *sockaddr, struct err *e) must_check;
 void socket_remove(const struct runtime *rt, const char *name);
 /* before the names of the host-runtime's, so that each of both knows its own */
 #define SOCKET_OF_HOST "host-"
+
+/* archive.c */
+int on_run_archive(struct call *c, const void *msg, struct err *e);
+/* The container (or its sandbox) is no more: those who copy are told. */
+void copies_end(struct box *b);
 
 /* give.c: the mounter's part of a start, in the order that stage expects */
 int give_mounts(struct box *b, const struct run_spec *spec, int *fds, size_t max, size_t *n, struct err *e) must_check;

@@ -24,10 +24,10 @@
 #define ALL_NEW (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
 /* vfork: the child shares our memory until it executes, and does nothing but system calls. */
-static pid_t
-exec_monitor(int bin, int channel)
+pid_t
+exec_sealed(int bin, const char *name, int channel)
 {
-	static char *const argv[] = { (char *)(uintptr_t)"bulwark-monitor", NULL };
+	char *const argv[] = { (char *)(uintptr_t)name, NULL };
 	static char *const env[] = { NULL };
 	pid_t pid = vfork();
 
@@ -52,7 +52,7 @@ mon_spawn(struct runtime *rt, struct box *box, const struct w_prepare *p, const 
 	*m = (struct mon){ .rt = rt, .box = box, .io = { .fd = -1, .on_ready = mon_ready }, .rs = -1, .pidfd = -1 };
 	if (edge_pair(ctl, e) < 0 || edge_pair(rs, e) < 0 || nfds + 2 > 64)
 		goto fail;
-	if (exec_monitor(rt->monitor_bin, ctl[1]) < 0) {
+	if (exec_sealed(rt->monitor_bin, "bulwark-monitor", ctl[1]) < 0) {
 		err_sys(e, errno, "start a monitor");
 		goto fail;
 	}
@@ -103,6 +103,7 @@ mon_free(struct mon *m)
 		call_fail(m->start, &e);
 	}
 	loop_remove(&m->io);
+	loop_remove(&m->hold);
 	fd_close(&m->io.fd);
 	fd_close(&m->rs);
 	fd_close(&m->pidfd);
@@ -162,6 +163,7 @@ drop_waiters(struct waiter **list)
 void
 box_release(struct box *b)
 {
+	copies_end(b);
 	while (b->execs != NULL) {
 		struct mon *m = b->execs;
 

@@ -109,6 +109,27 @@ prepare(struct stage *s, int *cgroup_fds, size_t n_cgroups, struct err *e)
 	return s->prepare->exec ? 0 : stage_warm(s, e);
 }
 
+/* A root for whoever copies files: until the runtime wants it no more. */
+static _Noreturn void
+stage_hold(struct stage *s)
+{
+	struct wire w = WIRE_INIT;
+	struct err e = ERR_INIT;
+	int fds[2];
+
+	/* the monitor was told of no start, so it would not listen */
+	s->ms = s->rs;
+	/* nobody else may open them, and after the change of root neither may we */
+	if ((fds[0] = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC)) < 0 || (fds[1] = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)) < 0) {
+		err_sys(&e, errno, "open the namespaces of the sandbox");
+		stage_fail(s, &e);
+	}
+	if (s->spec == NULL || stage_files(s, &e) < 0 || stage_pivot(s, &e) < 0 || wire_send(s->rs, W_HELD, NULL, fds, 2, &e) < 0)
+		stage_fail(s, &e);
+	(void)!wire_recv(s->rs, false, &w, NULL, &e);
+	_exit(0);
+}
+
 void
 stage_main(struct stage *s, int *cgroup_fds, size_t n_cgroups)
 {
@@ -123,6 +144,8 @@ stage_main(struct stage *s, int *cgroup_fds, size_t n_cgroups)
 			(void)signal(sig, SIG_DFL);
 	if (prepare(s, cgroup_fds, n_cgroups, &e) < 0 || receive_spec(s, &w, &e) < 0)
 		stage_fail(s, &e);
+	if (s->w->hold)
+		stage_hold(s);
 	if (s->spec != NULL && (stage_root(s, &e) < 0 || stage_pivot(s, &e) < 0))
 		stage_fail(s, &e);
 	if (stage_user(s, &e) < 0 || stage_stdio(s, &e) < 0)

@@ -52,6 +52,8 @@ int fs_attach(int mount, int dir, const char *name) must_check;
 
 /* stage_root.c */
 int stage_root(struct stage *s, struct err *e) must_check;
+/* Only the container's files: layers, volumes and bind mounts, nothing that a program needs. */
+int stage_files(struct stage *s, struct err *e) must_check;
 int stage_pivot(struct stage *s, struct err *e) must_check;
 /* Resolves path in the new root; what is missing is made. Links are followed inside, never out. */
 int root_target(struct stage *s, const char *path, bool dir, bool no_links, int *ret_fd, struct err *e) must_check;

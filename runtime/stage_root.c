@@ -244,8 +244,9 @@ etc_file(struct stage *s, const char *name, const char *text, struct err *e)
 	dir = openat(s->dir, "rw/files", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(e, errno, "open the container's files");
-	file = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (file < 0 || fd_write_all(file, text, strlen(text)) < 0)
+	/* where nothing is started, what the last start (or the user) wrote stays */
+	file = openat(dir, name, O_WRONLY | O_CREAT | (s->w->hold ? O_EXCL : O_TRUNC) | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (!(s->w->hold && file < 0 && errno == EEXIST) && (file < 0 || fd_write_all(file, text, strlen(text)) < 0))
 		return err_sys(e, errno, "write %s", name);
 	mount = open_tree(dir, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 	if (mount < 0)
@@ -309,6 +310,21 @@ stage_root(struct stage *s, struct err *e)
 		s->fds[s->next++] = fd_take(&init);
 	s->nfds = s->next;
 	s->next = 0;
+	return 0;
+}
+
+int
+stage_files(struct stage *s, struct err *e)
+{
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	if (mount_overlay(s, e) < 0 || init_files(s, e) < 0 || stage_mounts(s, e) < 0)
+		return -1;
+	if (etc_file(s, "hosts", s->spec->hosts, e) < 0 || etc_file(s, "resolv.conf", s->spec->resolv_conf, e) < 0 ||
+	    etc_file(s, "hostname", s->spec->hostname_file, e) < 0)
+		return -1;
+	if (s->spec->readonly_rootfs && mount_setattr(s->root, "", AT_EMPTY_PATH, &ro, sizeof ro) < 0)
+		return err_sys(e, errno, "make the root read-only");
 	return 0;
 }
 

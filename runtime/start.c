@@ -91,7 +91,7 @@ plan_start(const struct box *b, const struct run_process *p, const char *exec, s
 	s->host = b->rt->host;
 }
 
-static int
+int
 send_fds(int rs, const int *fds, size_t n, struct err *e)
 {
 	for (size_t at = 0; at < n; at += 100)

@@ -110,7 +110,9 @@ REC_DECLARE(w_logs, W_LOGS_FIELDS)
 	F(num,  own, NULL, UINT32_MAX) \
 	F(num,  nfds, NULL, 4096) \
 	F(flag, no_shm, NULL, 1) \
-	F(flag, seccomp_log, NULL, 1)
+	F(flag, seccomp_log, NULL, 1) \
+	/* build the root and stay in it: only files are copied. W_HELD (or W_FAILED) then goes to the runtime */ \
+	F(flag, hold, NULL, 1)
 REC_DECLARE(w_spec, W_SPEC_FIELDS)
 /* fds: terminal master; or output, error output and (open_stdin) input */
 #define W_STDIO_FIELDS(F, O, L) \
@@ -136,7 +138,9 @@ REC_DECLARE(w_stdio, W_STDIO_FIELDS)
 	/* fds: the follower's socket, if follow; answered with W_LOG_FILES and the files, oldest first */ \
 	ROW(W_LOGS,     14, w_logs,     1) \
 	ROW(W_LOG_FILES, 15, w_logs,   32) \
-	ROW(W_DETACHED, 16, none,       0)
+	ROW(W_DETACHED, 16, none,       0) \
+	/* a sandbox for copies is complete; fds: its user and mount namespaces */ \
+	ROW(W_HELD,     17, none,       2)
 
 #define WIRE_NO_(name, no, rec, fds) name = (no),
 enum wire_kind { WIRE_MESSAGES(WIRE_NO_) WIRE_END };

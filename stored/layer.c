@@ -44,40 +44,10 @@ struct place {
 	int dir;                         /* borrowed: the layer's parent_fd */
 };
 
-int
-layer_clean_path(const char *name, char out[TAR_PATH_MAX + 1])
-{
-	bool absolute = name[0] == '/';
-	size_t used = 0;
-
-	while (*name != '\0') {
-		size_t n = strcspn(name, "/");
-
-		if (n == 2 && name[0] == '.' && name[1] == '.') {
-			if (used == 0 && !absolute)
-				return -1;
-			while (used > 0 && out[used - 1] != '/')
-				used--;
-			if (used > 0)
-				used--;
-		} else if (n > 0 && !(n == 1 && name[0] == '.')) {
-			if (n + (used > 0) > TAR_PATH_MAX - used)
-				return -1;
-			if (used > 0)
-				out[used++] = '/';
-			memcpy(out + used, name, n);
-			used += n;
-		}
-		name += n + (name[n] == '/');
-	}
-	out[used] = '\0';
-	return 0;
-}
-
 static int
 clean(const char *name, char out[TAR_PATH_MAX + 1], struct err *e)
 {
-	if (layer_clean_path(name, out) < 0)
+	if (tar_clean_path(name, out) < 0)
 		return err_set(e, ERR_INVALID, "invalid tar entry: \"%.200s\" is outside of the layer", name);
 	return 0;
 }

@@ -11,6 +11,3 @@ struct layer_result {
 };
 
 int layer_unpack(int top, struct source *in, const struct layer_limits *limits, struct layer_result *ret, struct err *e) must_check;
-/* Resolves "." and ".." in the text of a name: what remains has neither, nor a slash in front. An absolute name is meant from
-   the layer's root, where ".." stays. -1: a relative one leads outside. */
-int layer_clean_path(const char *name, char out[TAR_PATH_MAX + 1]);

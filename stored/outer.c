@@ -2,7 +2,6 @@
 
 #include "fd.h"
 #include "json.h"
-#include "layer.h"
 #include "tar.h"
 #include "text.h"
 
@@ -66,7 +65,7 @@ link_target(struct outer *o, const char *name, const struct tar_entry *t)
 	    snprintf(joined, sizeof joined, "%.*s/%s", (int)(slash - name), name, t->link) :
 	    snprintf(joined, sizeof joined, "%s", t->link);
 
-	if (n < 0 || (size_t)n >= sizeof joined || layer_clean_path(joined, path) < 0)
+	if (n < 0 || (size_t)n >= sizeof joined || tar_clean_path(joined, path) < 0)
 		return NULL;
 	return arena_str(o->arena, path);
 }
@@ -79,7 +78,7 @@ add_member(struct outer *o, const struct tar_entry *t, struct err *e)
 
 	if (t->type != TAR_FILE && t->type != TAR_SYMLINK && t->type != TAR_HARD_LINK)
 		return 0;
-	if (layer_clean_path(t->name, path) < 0)
+	if (tar_clean_path(t->name, path) < 0)
 		return err_set(e, ERR_INVALID, "invalid tar entry: \"%.200s\" is outside of the archive", t->name);
 	if (o->members.n >= UNPACK_FILES_MAX)
 		return err_set(e, ERR_LIMIT, "more than %d files in the archive", UNPACK_FILES_MAX);
@@ -99,7 +98,7 @@ find(const struct outer *o, const char *name)
 {
 	char path[TAR_PATH_MAX + 1];
 
-	if (name == NULL || layer_clean_path(name, path) < 0)
+	if (name == NULL || tar_clean_path(name, path) < 0)
 		return NULL;
 	for (unsigned hops = 0; hops < 8; hops++) {
 		const struct member *m = NULL;

@@ -8,7 +8,7 @@
 
 /* Offsets in a header block. */
 enum { AT_NAME = 0, AT_MODE = 100, AT_UID = 108, AT_GID = 116, AT_SIZE = 124, AT_MTIME = 136, AT_SUM = 148, AT_TYPE = 156, AT_LINK = 157,
-	AT_MAGIC = 257, AT_PREFIX = 345, AT_GNU_SPARSE = 386, AT_GNU_EXTENDED = 482, AT_GNU_REAL = 483, AT_STAR_TRAILER = 508 };
+	AT_MAGIC = 257, AT_MAJOR = 329, AT_MINOR = 337, AT_PREFIX = 345, AT_GNU_SPARSE = 386, AT_GNU_EXTENDED = 482, AT_GNU_REAL = 483, AT_STAR_TRAILER = 508 };
 
 /* What pax records, long names and a sparse map said about the entry that follows. */
 struct extra {
@@ -569,6 +569,21 @@ content(struct tar *t, struct extra *x, const unsigned char *b, struct tar_entry
 	return 0;
 }
 
+/* As Go, a number that is none counts only where there is a device. */
+static int
+device(const unsigned char *b, struct tar_entry *ret, struct err *e)
+{
+	uint64_t major, minor;
+
+	if (ret->type != TAR_CHAR && ret->type != TAR_BLOCK_DEV)
+		return 0;
+	if (!positive(b + AT_MAJOR, 8, &major) || !positive(b + AT_MINOR, 8, &minor) || major > UINT32_MAX || minor > UINT32_MAX)
+		return bad_header(e);
+	ret->dev_major = (uint32_t)major;
+	ret->dev_minor = (uint32_t)minor;
+	return 0;
+}
+
 static int
 entry(struct tar *t, struct extra *x, const unsigned char *b, struct tar_entry *ret, struct err *e)
 {
@@ -590,7 +605,7 @@ entry(struct tar *t, struct extra *x, const unsigned char *b, struct tar_entry *
 		ret->mtime_s = x->mtime_s;
 		ret->mtime_ns = x->mtime_ns;
 	}
-	if (content(t, x, b, ret, e) < 0)
+	if (device(b, ret, e) < 0 || content(t, x, b, ret, e) < 0)
 		return -1;
 	ret->xattrs = x->xattrs.v;
 	ret->n_xattrs = x->xattrs.n;
@@ -728,4 +743,34 @@ tar_tail(struct tar *t, struct err *e)
 		if (meta(t, (size_t)have, e) < 0)
 			return -1;
 	return have < 0 ? -1 : 0;
+}
+
+int
+tar_clean_path(const char *name, char out[TAR_PATH_MAX + 1])
+{
+	bool absolute = name[0] == '/';
+	size_t used = 0;
+
+	while (*name != '\0') {
+		size_t n = strcspn(name, "/");
+
+		if (n == 2 && name[0] == '.' && name[1] == '.') {
+			if (used == 0 && !absolute)
+				return -1;
+			while (used > 0 && out[used - 1] != '/')
+				used--;
+			if (used > 0)
+				used--;
+		} else if (n > 0 && !(n == 1 && name[0] == '.')) {
+			if (n + (used > 0) > TAR_PATH_MAX - used)
+				return -1;
+			if (used > 0)
+				out[used++] = '/';
+			memcpy(out + used, name, n);
+			used += n;
+		}
+		name += n + (name[n] == '/');
+	}
+	out[used] = '\0';
+	return 0;
 }

@@ -28,6 +28,7 @@ struct tar_entry {
 	int64_t mtime_s;
 	uint32_t mtime_ns;
 	uint64_t size;                 /* of the file */
+	uint32_t dev_major, dev_minor; /* of a device node */
 	size_t n_pieces;               /* sparse: where its content goes; 0: all of it from 0 on (see sparse) */
 	const struct tar_piece *pieces;
 	bool sparse;
@@ -57,3 +58,6 @@ int64_t tar_data(struct tar *t, const unsigned char **ret, struct err *e) must_c
 int tar_skip(struct tar *t, struct err *e) must_check;
 /* Passes all that follows the end mark, as meta. */
 int tar_tail(struct tar *t, struct err *e) must_check;
+/* Resolves "." and ".." in the text of a name: what remains has neither, nor a slash in front. An absolute name is meant from
+   the top, where ".." stays. -1: a relative one leads outside. */
+int tar_clean_path(const char *name, char out[TAR_PATH_MAX + 1]);

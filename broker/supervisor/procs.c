@@ -192,7 +192,8 @@ config_for(const struct engine_config *c, enum role role)
 		part.ip_forward = c->ip_forward;
 		part.iptables = c->iptables;
 		break;
-	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_STORED: case ROLE_UNPACKER: case ROLE_LOCKER: case ROLE_COUNT:
+	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_STORED: case ROLE_UNPACKER: case ROLE_LOCKER: case ROLE_ARCHIVER:
+	case ROLE_COUNT:
 		break;
 	}
 	return part;
@@ -229,7 +230,7 @@ fds_for(const struct host *h, enum role role, int *fds)
 		fds[n++] = h->empty;
 		break;
 	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_IDMAPPER: case ROLE_UNPACKER:
-	case ROLE_NETD: case ROLE_LOCKER: case ROLE_COUNT:
+	case ROLE_NETD: case ROLE_LOCKER: case ROLE_ARCHIVER: case ROLE_COUNT:
 		break;
 	}
 	return n;

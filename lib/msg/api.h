@@ -351,6 +351,23 @@ REC_DECLARE(volume_use, VOLUME_USE_FIELDS)
 #define API_VOLUME_USES_FIELDS(F, O, L) \
 	L(volume_use, items, NULL, REC_LIST_MAX)
 REC_DECLARE(api_volume_uses, API_VOLUME_USES_FIELDS)
+/* Files in and out of a container. op: stat, get (a pipe's write end comes along), put (its read end). Answered first with what
+   stands at path ("more"), then, when all was written or taken, with an empty record. */
+#define API_ARCHIVE_FIELDS(F, O, L) \
+	F(str,  ref,          NULL, 1024) \
+	F(str,  op,           NULL, 8) \
+	F(str,  path,         NULL, PATH_MAX_) \
+	F(flag, no_overwrite, NULL, 1) \
+	F(flag, copy_ids,     NULL, 1)
+REC_DECLARE(api_archive, API_ARCHIVE_FIELDS)
+/* mode: in Go's bits (os.FileMode) */
+#define API_ARCHIVED_FIELDS(F, O, L) \
+	F(str,  name,        "name",       PATH_MAX_) \
+	F(num,  size,        "size",       REC_NUM_ANY) \
+	F(num,  mode,        "mode",       UINT32_MAX) \
+	F(time, mtime,       "mtime",      0) \
+	F(str,  link_target, "linkTarget", PATH_MAX_)
+REC_DECLARE(api_archived, API_ARCHIVED_FIELDS)
 
 /* Part of the answer to a start or stop that had nothing to do: ERR_NOT_MODIFIED. */
 #define API_MESSAGES(ROW) \
@@ -401,5 +418,6 @@ REC_DECLARE(api_volume_uses, API_VOLUME_USES_FIELDS)
 	ROW(container_changes,     41, A,   api_ref,           1, none,              0) \
 	ROW(container_export,      42, A,   api_ref,           1, none,              0) \
 	ROW(container_commit,      43, A,   api_commit,        0, api_committed,     0) \
-	ROW(volume_usage,          44, A,   none,              0, api_volume_uses,   0)
+	ROW(volume_usage,          44, A,   none,              0, api_volume_uses,   0) \
+	ROW(container_archive,     47, A,   api_archive,       1, api_archived,      0)
 EDGE_DECLARE(api_edge, API_MESSAGES)

@@ -1,6 +1,7 @@
 /* The descriptors and tables that msg/types.h, msg/api.h, msg/run.h, msg/store.h declare. */
 #include "msg/types.h"
 #include "msg/api.h"
+#include "msg/archive.h"
 #include "msg/run.h"
 #include "msg/store.h"
 
@@ -244,6 +245,12 @@ REC_DEFINE(volume_use, VOLUME_USE_FIELDS)
 #define REC_SELF struct api_volume_uses
 REC_DEFINE(api_volume_uses, API_VOLUME_USES_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct api_archive
+REC_DEFINE(api_archive, API_ARCHIVE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_archived
+REC_DEFINE(api_archived, API_ARCHIVED_FIELDS)
+#undef REC_SELF
 EDGE_DEFINE(api_edge, "api", API_MESSAGES)
 #define REC_SELF struct run_id
 REC_DEFINE(run_id, RUN_ID_FIELDS)
@@ -305,7 +312,11 @@ REC_DEFINE(run_stats, RUN_STATS_FIELDS)
 #define REC_SELF struct run_update
 REC_DEFINE(run_update, RUN_UPDATE_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct run_archive
+REC_DEFINE(run_archive, RUN_ARCHIVE_FIELDS)
+#undef REC_SELF
 EDGE_DEFINE(run_edge, "run", RUN_MESSAGES)
+EDGE_DEFINE(archive_edge, "archive", ARCHIVE_MESSAGES)
 #define REC_SELF struct store_name
 REC_DEFINE(store_name, STORE_NAME_FIELDS)
 #undef REC_SELF

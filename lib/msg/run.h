@@ -217,6 +217,20 @@ REC_DECLARE(run_update, RUN_UPDATE_FIELDS)
 	F(str,  id,  NULL, ID_MAX) \
 	F(flag, net, NULL, 1)
 REC_DECLARE(run_stats, RUN_STATS_FIELDS)
+/* api_archive's op and path. hidden: what the engine itself mounts in every container, which is not shown. user: whose the files
+   become, looked up in the container ("": as the archive says). caps: those of the container, for one without a user namespace.
+   spec: for a sandbox that was prepared: its root is made from it and nothing is executed in it; taken back with run_cancel. */
+#define RUN_ARCHIVE_FIELDS(F, O, L) \
+	F(str,  id,           NULL, ID_MAX) \
+	F(str,  op,           NULL, 8) \
+	F(str,  path,         NULL, PATH_MAX_) \
+	F(flag, no_overwrite, NULL, 1) \
+	F(str,  user,         NULL, 1024) \
+	F(num,  caps,         NULL, REC_NUM_ANY) \
+	F(flag, host,         NULL, 1) \
+	F(strs, hidden,       NULL, 16) \
+	O(run_spec, spec,     NULL)
+REC_DECLARE(run_archive, RUN_ARCHIVE_FIELDS)
 
 #define RUN_MESSAGES(ROW) \
 	/*  name        no  from request       fds reply          fds */ \
@@ -238,5 +252,6 @@ REC_DECLARE(run_stats, RUN_STATS_FIELDS)
 	ROW(run_update, 14, A,   run_update,   0,  none,           0) \
 	/* a client left with the detach keys */ \
 	ROW(run_detached, 15, B, run_id,       0,  oneway,         0) \
-	ROW(run_stats,  16, A,   run_stats,    0,  api_sample,     0)
+	ROW(run_stats,  16, A,   run_stats,    0,  api_sample,     0) \
+	ROW(run_archive, 17, A,  run_archive,  1,  api_archived,   0)
 EDGE_DECLARE(run_edge, RUN_MESSAGES)

@@ -419,11 +419,33 @@ on_stats(struct call *c, const void *msg, struct err *e)
 	return 0;
 }
 
+static int
+on_archive(struct call *c, const void *msg, struct err *e)
+{
+	struct stand *s = c->ctx;
+	const struct run_archive *m = msg;
+	struct stand_ctr *k = stand_ctr_of(s, m->id);
+	struct api_archived found = { .name = (char *)(uintptr_t)"f", .size = 3 };
+	bool made = k != NULL && strcmp(k->state, "prepared") == 0;
+
+	if (k == NULL || made != (m->spec != NULL))
+		return err_set(e, ERR_CONFLICT, "container %s is not running", m->id);
+	if (strstr(m->path, "missing") != NULL)
+		return err_set(e, ERR_NOT_FOUND, "%s", m->path);
+	(void)call_reply_more(c, &found, NULL, 0);
+	if (s->mute_archive) {
+		mute(s, c);
+		return 0;
+	}
+	call_reply(c, &(struct api_archived){ .size = 0 }, NULL, 0);
+	return 0;
+}
+
 /* ---- wiring ---- */
 static const edge_fn run_handlers[run_edge_end] = { [NO_run_prepare] = on_prepare, [NO_run_start] = on_start, [NO_run_cancel] = on_cancel,
 	[NO_run_signal] = on_signal, [NO_run_freeze] = on_ok, [NO_run_resize] = on_ok, [NO_run_attach] = on_ok, [NO_run_exec] = on_exec,
 	[NO_run_top] = on_refuse, [NO_run_logs] = on_refuse, [NO_run_delete] = on_delete, [NO_run_list] = on_list, [NO_run_update] = on_update,
-	[NO_run_stats] = on_stats };
+	[NO_run_stats] = on_stats, [NO_run_archive] = on_archive };
 static const edge_fn store_handlers[store_edge_end] = { [NO_store_rw_create] = on_rw_create, [NO_store_rw_remove] = on_rw_remove,
 	[NO_store_volume_create] = on_volume_create, [NO_store_volume_remove] = on_volume_remove, [NO_store_load] = on_load,
 	[NO_store_import] = on_refuse, [NO_store_save] = on_refuse, [NO_store_drop] = on_drop, [NO_store_list] = on_inventory,

@@ -644,6 +644,64 @@ events_tell_a_life_in_order(void **state)
 	assert_int_equal(s->n_more, 6);
 }
 
+static void
+a_copy_leaves_nothing_behind(void **state)
+{
+	struct stand *s = *state;
+	struct api_archive stat = { .ref = (char *)(uintptr_t)"web", .op = (char *)(uintptr_t)"stat", .path = (char *)(uintptr_t)"/f" };
+	char id[65];
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	/* in a sandbox of its own */
+	assert_int_equal(stand_call(s, NO_container_archive, &stat, NULL, 0), 0);
+	assert_int_equal(s->n_more, 1);
+	assert_int_equal(s->deletes, 1);
+	stat.path = (char *)(uintptr_t)"/missing";
+	assert_int_equal(stand_call(s, NO_container_archive, &stat, NULL, 0), -1);
+	assert_int_equal(s->err.code, ERR_NOT_FOUND);
+	assert_string_equal(s->err.text, "Could not find the file /missing in container web");
+	assert_int_equal(s->deletes, 2);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+	/* beside the container */
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	assert_int_equal(stand_call(s, NO_container_archive, &stat, NULL, 0), -1);
+	stat.path = (char *)(uintptr_t)"/f";
+	assert_int_equal(stand_call(s, NO_container_archive, &stat, NULL, 0), 0);
+	assert_int_equal(s->deletes, 2);
+	assert_non_null(stand_ctr_of(s, id));
+	assert_string_equal(stand_ctr_of(s, id)->state, "running");
+	/* one that takes long does not hold up the container's end */
+	s->mute_archive = true;
+	stand_send(s, NO_container_archive, &stat);
+	stand_run(s, 50);
+	assert_int_equal(stand_call(s, NO_container_kill, &(struct api_kill){ .ref = id, .signal = (char *)(uintptr_t)"KILL" }, NULL, 0), 0);
+	stand_exit(s, id, 137);
+	stand_run(s, 50);
+	s->mute_archive = false;
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+}
+
+static void
+an_interrupted_copy_is_undone(void **state)
+{
+	struct stand *s = *state;
+	struct api_archive stat = { .ref = (char *)(uintptr_t)"web", .op = (char *)(uintptr_t)"stat", .path = (char *)(uintptr_t)"/f" };
+	char id[65];
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	s->mute_archive = true;
+	stand_send(s, NO_container_archive, &stat);
+	stand_run(s, 50);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 1);
+	assert_int_equal(s->deletes, 0);
+	stand_crash(s);
+	s->mute_archive = false;
+	stand_start(s);
+	assert_true(s->deletes > 0);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+}
+
 /* What a worker that was taken over might send: nothing in it but zeroes. */
 static void
 an_empty_message_of_each_kind_is_answered(void **state)
@@ -697,6 +755,7 @@ main(void)
 		T(a_reboot_ends_containers_and_policies_bring_them_back), T(an_interrupted_remove_is_finished), T(an_interrupted_restart_is_finished),
 		T(a_damaged_record_is_left_out_and_nothing_is_taken_for_rubbish),
 		T(rubbish_in_the_store_goes_and_volumes_come_back), T(an_exec_runs_and_its_code_is_kept), T(an_update_is_whole_or_not_at_all), T(events_tell_a_life_in_order),
+		T(a_copy_leaves_nothing_behind), T(an_interrupted_copy_is_undone),
 		T(an_empty_message_of_each_kind_is_answered), T(five_hundred_containers_are_listed_quickly),
 	};
 

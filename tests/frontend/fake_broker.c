@@ -384,7 +384,9 @@ on_pump_end(struct loop_io *io, uint32_t events)
 	text[n > 0 ? n : 0] = '\0';
 	if (p->call->cancelled)
 		fprintf(stderr, "transfer cancelled\n");
-	if (p->save) {
+	if (p->call->row->no == NO_container_archive && strcmp(text, "bad") != 0) {
+		call_reply(p->call, &(struct api_archived){ .size = 0 }, NULL, 0);
+	} else if (p->save) {
 		call_ok(p->call);
 	} else if (strcmp(text, "bad") == 0) {
 		struct err e = ERR_INIT;
@@ -472,6 +474,22 @@ on_files(struct call *call, const void *msg, struct err *e)
 	if (strstr(m->ref, "missing") != NULL)
 		return err_set(e, ERR_NOT_FOUND, "No such container: %s", m->ref);
 	return pump(call, true, e);
+}
+
+static int
+on_archive(struct call *call, const void *msg, struct err *e)
+{
+	const struct api_archive *m = msg;
+	struct api_archived found = { .name = TEXT("f"), .size = 3, .mode = 0644, .mtime = INT64_C(1500000000000000000), .link_target = TEXT("") };
+
+	fprintf(stderr, "archive %s %s no_overwrite %d copy_ids %d\n", m->op, m->path, m->no_overwrite, m->copy_ids);
+	if (strstr(m->path, "missing") != NULL)
+		return err_set(e, ERR_NOT_FOUND, "Could not find the file %s in container %s", m->path, m->ref);
+	(void)call_reply_more(call, &found, NULL, 0);
+	if (strcmp(m->op, "stat") != 0)
+		return pump(call, strcmp(m->op, "get") == 0, e);
+	call_reply(call, &(struct api_archived){ .size = 0 }, NULL, 0);
+	return 0;
 }
 
 static int
@@ -641,7 +659,7 @@ start(char **argv, bool keep, struct err *e)
 		[NO_volume_create] = on_volume, [NO_volume_list] = on_volumes, [NO_volume_inspect] = on_volume, [NO_volume_remove] = on_ok,
 		[NO_volume_prune] = on_pruned, [NO_network_list] = on_networks, [NO_network_inspect] = on_network, [NO_system_info] = on_info,
 		[NO_system_events] = on_events, [NO_container_update] = on_update, [NO_container_stats] = on_stats,
-		[NO_container_changes] = on_files, [NO_container_export] = on_files,
+		[NO_container_changes] = on_files, [NO_container_export] = on_files, [NO_container_archive] = on_archive,
 		[NO_container_commit] = on_commit, [NO_volume_usage] = on_volume_usage,
 	};
 	static const edge_fn ctl_handlers[ctl_edge_table_end] = { [NO_ctl_worker] = on_ok, [NO_ctl_host_runtime] = on_ok };

@@ -3,6 +3,7 @@
 
 usage: frontend.py FAKE-BROKER WORKER        (root; else it is skipped)
 """
+import base64
 import json
 import os
 import shutil
@@ -308,6 +309,33 @@ def test_transfer():
     check("import", request("POST", "/images/create?fromSrc=-&repo=a&changes=CMD+x", b"x" * 1000, "Content-Type: text/plain\r\n")[0] == 200)
     check("bad change", request("POST", "/images/create?fromSrc=-&changes=RUN+x", b"x" * 1000, "Content-Type: text/plain\r\n")[0] == 400)
     check("pull", request("POST", "/images/create?fromImage=busybox")[0] == 501)
+
+
+def path_stat(headers):
+    return json.loads(base64.b64decode(headers.get("x-docker-container-path-stat", ""), validate=True) or b"{}")
+
+
+def test_archive():
+    found = {"name": "f", "size": 3, "mode": 0o644, "mtime": "2017-07-14T02:40:00Z", "linkTarget": ""}
+    s, h, b = request("HEAD", "/containers/x/archive?path=/f")
+    check("what stands at a path", s == 200 and path_stat(h) == found, (s, h))
+    s, h, b = request("GET", "/containers/x/archive?path=/f")
+    check("an archive", s == 200 and path_stat(h) == found and h["content-type"] == "application/x-tar" and len(b) == 64 << 20, (s, h, len(b)))
+    for method in "HEAD", "GET", "PUT":
+        check(f"{method} without a path", request(method, "/containers/x/archive", b"" if method == "PUT" else None)[0] == 400)
+        s, h, b = request(method, "/containers/x/archive?path=/missing", b"x" * 100000 if method == "PUT" else None)
+        check(f"{method} of nothing", s == 404 and (method == "HEAD" or b"Could not find the file /missing in container x" in b), (s, b[:300]))
+    s, h, b = request("PUT", "/containers/x/archive?path=/d&noOverwriteDirNonDir=1&copyUIDGID=true", b"x" * (20 << 20), "Content-Type: application/x-tar\r\n")
+    check("an archive is taken", s == 200 and b == b"", (s, b[:300]))
+    s, h, b = request("PUT", "/containers/x/archive?path=/d", b"bad" + b"x" * (20 << 20))
+    check("an archive that is refused early", s == 400 and b"invalid tar header" in b, (s, b[:300]))
+    s = parse(raw(b"PUT /containers/x/archive?path=/d HTTP/1.1\r\nHost: d\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"))
+    check("in chunks", s[0] == 200, s)
+    c = connect()
+    c.sendall(b"GET /containers/x/archive?path=/f HTTP/1.1\r\nHost: d\r\n\r\n")
+    c.recv(1000)
+    c.close()
+    check("the next is served after one that went away", request("HEAD", "/containers/x/archive?path=/f")[0] == 200)
 
 
 def test_files():

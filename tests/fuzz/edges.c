@@ -1,6 +1,7 @@
 #include "edges.h"
 
 #include "msg/api.h"
+#include "msg/archive.h"
 #include "msg/ctl.h"
 #include "msg/give.h"
 #include "msg/net.h"
@@ -8,7 +9,7 @@
 #include "msg/store.h"
 #include "wire.h"
 
-const struct edge_table *const edges[EDGES] = { &api_edge, &run_edge, &idmap_edge, &mount_edge, &store_edge, &net_edge, &ctl_edge_table };
+const struct edge_table *const edges[EDGES] = { &api_edge, &run_edge, &idmap_edge, &mount_edge, &store_edge, &net_edge, &ctl_edge_table, &archive_edge };
 
 #define ROW_(name_, no_, rec_, fds_) { #name_, (no_), &rec_##_type },
 const struct wire_row wire_rows[] = { WIRE_MESSAGES(ROW_) };
