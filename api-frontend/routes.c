@@ -83,12 +83,12 @@ static const struct route routes[] = {
 
 	R("GET",    "/networks",                       NONE,   network_list)
 	R("GET",    "/networks/",                      NONE,   network_list)
-	NOT_YET("POST", "/networks/create")
+	R("POST",   "/networks/create",                JSON,   network_create)
 	S("POST",   "/networks/prune",                 125, NONE, network_prune)
-	NOT_YET("POST", "/networks/{}/connect")
-	NOT_YET("POST", "/networks/{}/disconnect")
+	R("POST",   "/networks/{}/connect",            JSON,   network_connect)
+	R("POST",   "/networks/{}/disconnect",         JSON,   network_disconnect)
 	R("GET",    "/networks/{}",                    NONE,   network_inspect)
-	NOT_YET("DELETE", "/networks/{}")
+	R("DELETE", "/networks/{}",                    NONE,   network_remove)
 
 	R("GET",    "/plugins",                        NONE,   plugin_list)
 	NOT_YET("GET", "/plugins/privileges")

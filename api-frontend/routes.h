@@ -39,7 +39,8 @@ bool route_request(struct client *c);
 	H(archive_stat) H(archive_get) H(archive_put) \
 	/* volumes.c */ \
 	H(volume_list) H(volume_create) H(volume_inspect) H(volume_remove) H(volume_prune) \
-	H(network_list) H(network_inspect) H(network_prune)
+	H(network_list) H(network_inspect) H(network_prune) H(network_create) H(network_remove) \
+	H(network_connect) H(network_disconnect)
 
 #define HANDLER_DECLARE(name) int handle_##name(struct client *c, struct err *e);
 HANDLERS(HANDLER_DECLARE)

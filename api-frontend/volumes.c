@@ -1,4 +1,4 @@
-/* Volumes and networks. */
+/* Volumes. */
 #include "routes.h"
 
 #include <string.h>
@@ -83,83 +83,4 @@ handle_volume_prune(struct client *c, struct err *e)
 	if (read_filters(c, &m, e) < 0)
 		return -1;
 	return client_call(c, NO_volume_prune, &m, NULL, 0, on_volumes_pruned, e);
-}
-
-/* ---- networks ---- */
-
-/* The table's members and what no network has yet. */
-static void
-put_network(struct client *c, struct buf *b, const struct network *n, bool with_members)
-{
-	struct network shown = *n;
-	bool first = true;
-
-	if (!with_members)
-		shown.containers.n = 0;
-	buf_putc(b, '{');
-	json_put_members(b, &network_type, &shown, &first);
-	buf_puts(b, ",\"ConfigFrom\":{\"Network\":\"\"}}");
-}
-
-static void
-on_networks(struct client *c, struct answer *a)
-{
-	const struct api_networks *m = a->msg;
-	own_buf b = BUF_INIT((size_t)64 << 20);
-
-	if (a->err != NULL) {
-		reply_error(c, a->err);
-		return;
-	}
-	buf_putc(&b, '[');
-	for (size_t i = 0; i < m->items.n; i++) {
-		if (i > 0)
-			buf_putc(&b, ',');
-		put_network(c, &b, &m->items.v[i], c->version < 128);
-	}
-	buf_putc(&b, ']');
-	reply_buf(c, 200, &b);
-}
-
-int
-handle_network_list(struct client *c, struct err *e)
-{
-	struct api_filters m = { 0 };
-
-	if (read_filters(c, &m, e) < 0)
-		return -1;
-	return client_call(c, NO_network_list, &m, NULL, 0, on_networks, e);
-}
-
-static void
-on_network(struct client *c, struct answer *a)
-{
-	own_buf b = BUF_INIT((size_t)16 << 20);
-
-	if (a->err != NULL) {
-		reply_error(c, a->err);
-		return;
-	}
-	put_network(c, &b, a->msg, true);
-	reply_buf(c, 200, &b);
-}
-
-int
-handle_network_inspect(struct client *c, struct err *e)
-{
-	struct api_ref m = { .ref = c->name };
-
-	return client_call(c, NO_network_inspect, &m, NULL, 0, on_network, e);
-}
-
-/* Networks of users cannot be made yet, so there is none to delete: that is the whole answer. */
-int
-handle_network_prune(struct client *c, struct err *e)
-{
-	struct api_filters m = { 0 };
-
-	if (read_filters(c, &m, e) < 0)
-		return -1;
-	reply(c, 200, "application/json", "{\"NetworksDeleted\":null}\n", 25);
-	return 0;
 }

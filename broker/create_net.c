@@ -2,6 +2,7 @@
 #include "create.h"
 
 #include "broker.h"
+#include "nets.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -163,18 +164,6 @@ check_extra_hosts(const struct host_config *h, struct err *e)
 	return 0;
 }
 
-static int
-check_endpoint(const struct endpoint *n, struct err *e)
-{
-	if (n->ipam_config != NULL && (text_set(n->ipam_config->ipv4_address) || text_set(n->ipam_config->ipv6_address)))
-		return err_set(e, ERR_INVALID, "invalid config for network bridge: invalid endpoint settings:\nuser specified IP address is supported on "
-		    "user defined networks only");
-	if (n->aliases.n > 0)
-		return err_set(e, ERR_INVALID, "invalid config for network bridge: invalid endpoint settings:\nnetwork-scoped alias is supported only for "
-		    "containers in user defined networks");
-	return 0;
-}
-
 static bool
 is_mac(const char *s)
 {
@@ -184,45 +173,82 @@ is_mac(const char *s)
 	return s[17] == '\0';
 }
 
+/* One of the request's, or (from NULL) the one that the network mode alone asks for. */
 static int
-add_endpoint(struct creation *c, struct err *e)
+add_endpoint(struct creation *c, const struct net *net, const struct endpoint *from, struct err *e)
 {
-	const char *mode = c->host.network_mode;
 	struct endpoint *n;
 
-	if (mode_container(mode) != NULL)
-		return 0;
+	for (size_t i = 0; i < c->net.networks.n; i++)
+		if (text_same(c->net.networks.v[i].network, net->rec.name))
+			return from != NULL ? err_set(e, ERR_INVALID, "network %s is named twice", net->rec.name) : 0;
+	if (from != NULL && check_endpoint(net, from, e) < 0)
+		return -1;
 	n = list_add(&c->net.networks, c->a, sizeof *n);
 	if (n == NULL)
 		return err_memory(e);
-	n->network = arena_str(c->a, mode);
-	for (size_t i = 0; i < c->m->networks.n; i++) {
-		const struct endpoint *from = &c->m->networks.v[i];
-		bool is_default = text_same(from->network, "default") || text_same(from->network, "bridge");
+	if (from != NULL)
+		*n = *from;
+	n->network = net->rec.name;
+	n->network_id = NULL;
+	if (text_set(n->mac_address) && !is_mac(n->mac_address))
+		return err_set(e, ERR_INVALID, "invalid MAC address: %.64s", n->mac_address);
+	if (text_set(n->mac_address) && text_same(net->rec.driver, "host"))
+		return conflict(e, "mac-address and the network mode");
+	n->wanted_mac = n->mac_address;
+	return 0;
+}
 
-		if (!is_default && !text_same(from->network, mode)) {
-			if (net_find(c->b, from->network, e) == NULL)
-				return -1;
-			return err_set(e, ERR_UNSUPPORTED, "a container in more than one network is not implemented by Bulwark yet");
-		}
-		if (check_endpoint(from, e) < 0)
-			return -1;
-		n->driver_opts = from->driver_opts;
-		if (text_set(from->mac_address))
-			n->mac_address = from->mac_address;
-	}
+/* The container-wide address is the main network's. */
+static int
+main_mac(struct creation *c, struct err *e)
+{
+	struct endpoint *n = &c->net.networks.v[0];
+
 	if (text_set(c->config.mac_address)) {
 		if (text_set(n->mac_address) && !text_same(n->mac_address, c->config.mac_address))
 			return err_set(e, ERR_INVALID, "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or "
 			    "should be left empty");
-		n->mac_address = c->config.mac_address;
+		if (text_same(c->host.network_mode, "host"))
+			return conflict(e, "mac-address and the network mode");
+		n->mac_address = n->wanted_mac = c->config.mac_address;
 	}
 	c->config.mac_address = n->mac_address;
 	if (text_set(n->mac_address) && !is_mac(n->mac_address))
 		return err_set(e, ERR_INVALID, "invalid MAC address: %.64s", n->mac_address);
-	if (text_set(n->mac_address) && text_same(mode, "host"))
-		return conflict(e, "mac-address and the network mode");
 	return 0;
+}
+
+/* The network mode's comes first; the others may be named too. */
+static int
+add_endpoints(struct creation *c, struct err *e)
+{
+	const struct endpoint_list *l = &c->m->networks;
+	const struct net *main_net;
+
+	if (mode_container(c->host.network_mode) != NULL)
+		return 0;
+	main_net = net_find(c->b, c->host.network_mode, e);
+	if (main_net == NULL)
+		return -1;
+	if (l->n > 1 && c->m->api_version > 0 && c->m->api_version < 144)
+		return err_set(e, ERR_INVALID, "Container cannot be created with multiple network endpoints");
+	for (size_t pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < l->n; i++) {
+			const struct endpoint *from = &l->v[i];
+			const struct net *net = text_same(from->network, "default") ? main_net : net_find(c->b, from->network, e);
+
+			if (net == NULL)
+				return -1;
+			if ((net == main_net) == (pass == 0) && add_endpoint(c, net, from, e) < 0)
+				return -1;
+		}
+		if (pass == 0 && add_endpoint(c, main_net, NULL, e) < 0)
+			return -1;
+	}
+	if (c->net.networks.n > 1 && (!net_is_bridged(main_net) || text_same(main_net->rec.driver, "null")))
+		return err_set(e, ERR_INVALID, "conflicting options: cannot attach both user-defined and non-user-defined network-modes");
+	return main_mac(c, e);
 }
 
 int
@@ -235,10 +261,18 @@ create_networks(struct creation *c, struct err *e)
 		h->network_mode = arena_str(c->a, disabled ? "none" : text_same(c->engine->bridge, "none") ? "none" : "bridge");
 	if (h->network_mode == NULL)
 		return err_memory(e);
-	if (mode_container(h->network_mode) == NULL && net_find(c->b, h->network_mode, e) == NULL)
-		return -1;
+	if (mode_container(h->network_mode) == NULL) {
+		const struct net *net = net_find(c->b, h->network_mode, e);
+
+		if (net == NULL)
+			return -1;
+		/* an id is kept as it is in the Docker engine; what is compared here is the name */
+		h->network_mode = arena_str(c->a, net->rec.name);
+		if (h->network_mode == NULL)
+			return err_memory(e);
+	}
 	if (check_mode(c, e) < 0 || check_extra_hosts(h, e) < 0 || check_bindings(c, e) < 0 || resolve_container(c, &h->network_mode, e) < 0 ||
 	    resolve_container(c, &h->ipc_mode, e) < 0 || resolve_container(c, &h->pid_mode, e) < 0)
 		return -1;
-	return add_endpoint(c, e);
+	return add_endpoints(c, e);
 }

@@ -42,9 +42,10 @@ etc_hosts(struct ctr *c, struct arena *a, char **ret, struct err *e)
 			address = gateway;
 		buf_printf(&b, "%s\t%.*s\n", address, (int)(colon - s), s);
 	}
-	if (net_has_endpoint(c))
-		put_own_name(&b, c, text_or_empty(c->rec.network_settings->networks.v[0].ip_address));
-	else if (text_same(h->network_mode, "host"))
+	for (size_t i = 0; i < c->rec.network_settings->networks.n; i++)
+		if (net_is_attached(&c->rec.network_settings->networks.v[i]))
+			put_own_name(&b, c, text_or_empty(c->rec.network_settings->networks.v[i].ip_address));
+	if (text_same(h->network_mode, "host"))
 		put_own_name(&b, c, "127.0.1.1");
 	*ret = arena_str(a, buf_cstr(&b));
 	return *ret != NULL && !b.failed ? 0 : err_set(e, ERR_LIMIT, "/etc/hosts is too long");
@@ -97,6 +98,9 @@ put_list(struct buf *b, const char *word, const struct strs *s)
 	buf_putc(b, '\n');
 }
 
+static char *own_address[] = { (char *)(uintptr_t)"127.0.0.11" };
+static const struct strs own_server = { 1, own_address };
+
 int
 etc_resolv_conf(struct ctr *c, struct arena *a, char **ret, struct err *e)
 {
@@ -105,9 +109,12 @@ etc_resolv_conf(struct ctr *c, struct arena *a, char **ret, struct err *e)
 	const struct engine_config *g = c->b->config;
 	const struct strs *dns = h->dns.n > 0 ? &h->dns : &g->dns, *search = h->dns_search.n > 0 ? &h->dns_search : &g->dns_search,
 	    *options = h->dns_options.n > 0 ? &h->dns_options : &g->dns_opts;
-	bool private = !text_same(h->network_mode, "host");
-	size_t servers = dns->n;
+	bool private = !text_same(h->network_mode, "host"), named = net_has_names(c);
+	size_t servers = named ? 1 : dns->n;
 
+	/* the engine's own resolver, which knows the servers that were asked for */
+	if (named)
+		dns = &own_server;
 	for (size_t i = 0; i < dns->n; i++)
 		buf_printf(&b, "nameserver %s\n", dns->v[i]);
 	for (const char *p = text_or_empty(g->resolv_conf); *p != '\0';) {
@@ -120,6 +127,8 @@ etc_resolv_conf(struct ctr *c, struct arena *a, char **ret, struct err *e)
 		buf_puts(&b, "nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
 	put_list(&b, "search", search);
 	put_list(&b, "options", options);
+	if (named && options->n == 0)
+		buf_puts(&b, "options ndots:0\n");
 	*ret = arena_str(a, buf_cstr(&b));
 	return *ret != NULL && !b.failed ? 0 : err_set(e, ERR_LIMIT, "/etc/resolv.conf is too long");
 }

@@ -192,6 +192,14 @@ event_vol(struct broker *b, const char *action, const struct volume *v)
 	emit_with(b, "volume", action, v->name, NULL, extra);
 }
 
+void
+event_net(struct broker *b, const char *action, const struct net *n)
+{
+	const char *extra[] = { "name", n->rec.name, "type", n->rec.driver, NULL };
+
+	emit_with(b, "network", action, n->rec.id, NULL, extra);
+}
+
 static void
 end(struct listener *l)
 {

@@ -452,6 +452,19 @@ health_start(struct ctr *c, bool fresh)
 }
 
 void
+health_free(struct ctr *c)
+{
+	struct health_watch *w = c->health;
+
+	if (w == NULL)
+		return;
+	loop_timer_clear(&w->timer);
+	close_output(w);
+	free(w);
+	c->health = NULL;
+}
+
+void
 health_stop(struct ctr *c)
 {
 	struct health_watch *w = c->health;
@@ -460,10 +473,7 @@ health_stop(struct ctr *c)
 		return;
 	if (w->exec[0] != '\0' && ctr_running(c))
 		health_kill(c, w->exec);
-	loop_timer_clear(&w->timer);
-	close_output(w);
-	free(w);
-	c->health = NULL;
+	health_free(c);
 	if (c->rec.state->health != NULL)
 		set_status(c, "unhealthy");
 }

@@ -7,6 +7,7 @@
 void health_start(struct ctr *c, bool fresh);
 /* It ended, was paused or is forgotten. As in the Docker engine its health is "unhealthy" while nobody looks. */
 void health_stop(struct ctr *c);
+void health_free(struct ctr *c);          /* the broker ends */
 /* A probe's process ended. */
 void health_probe_ended(struct ctr *c, const char *exec, int64_t code);
 /* Ends a probe that nobody waits for. */

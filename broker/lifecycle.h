@@ -1,11 +1,9 @@
 /* What happens to containers: start, stop, kill, restart, pause, rename, remove, and their end. */
 #pragma once
 #include "edge.h"
-#include "msg/net.h"
 #include "msg/run.h"
+#include "nets.h"
 #include "steps.h"
-
-
 
 /* start.c. then (may be NULL) hears how it went. */
 int start_container(struct ctr *c, struct call *call, void (*then)(struct op *op, void *ctx), void *ctx, struct err *e);
@@ -16,6 +14,8 @@ void start_resolved(struct ctr *c, const struct run_state *state);
 /* spec.c: all that run_start needs, in the arena. */
 int spec_build(struct ctr *c, struct arena *a, struct run_spec *ret, struct err *e) must_check;
 int spec_exec(struct ctr *c, const struct exec_config *x, bool tty, struct arena *a, struct run_process *ret, struct err *e) must_check;
+/* An interface as it is to be set up from within; appended. */
+int spec_link(const struct ctr *c, const struct endpoint *n, struct arena *a, struct run_link_list *ret, struct err *e) must_check;
 /* etcfiles.c */
 int etc_hosts(struct ctr *c, struct arena *a, char **ret, struct err *e) must_check;
 int etc_resolv_conf(struct ctr *c, struct arena *a, char **ret, struct err *e) must_check;
@@ -47,16 +47,6 @@ int64_t stop_timeout_of(const struct ctr *c, const struct opt *wish);
 /* remove.c */
 int remove_container(struct ctr *c, struct call *call, bool force, bool volumes, void (*then)(struct op *op, void *ctx), void *ctx,
     struct err *e) must_check;
-
-/* netattach.c: a container's endpoint on the default bridge */
-int net_prepare(struct ctr *c, struct err *e) must_check;              /* address and ports, in the record */
-void net_publish(struct op *op, struct ctr *c, int netns, void (*done)(struct op *op, const struct err *e));
-void net_release(struct ctr *c);                                       /* told to netd, address given back */
-void net_forget(struct ctr *c);                                        /* record and address only */
-int net_endpoint_of(const struct ctr *c, struct arena *a, struct net_endpoint *ret) must_check;
-void net_adopt(struct ctr *c);                                         /* after a restart of the broker: what it has is taken */
-const char *net_bridge_name(const struct broker *b);
-bool net_has_endpoint(const struct ctr *c);
 
 /* archive.c */
 int handle_container_archive(struct call *call, const void *msg, struct err *e);

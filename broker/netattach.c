@@ -1,9 +1,12 @@
 /*
- * A container's endpoint on the default bridge. While it is attached its record (network_settings) says all: address,
- * interface, ports; that is what inspect shows and what netd is told again after a restart.
+ * A container's endpoints. While they are attached its record (network_settings) says all: addresses, interfaces, ports;
+ * that is what inspect shows and what netd is told again after a restart.
  */
+#include "nets.h"
+
 #include "broker.h"
 #include "create.h"
+#include "dns.h"
 #include "events.h"
 #include "lifecycle.h"
 #include "log.h"
@@ -17,6 +20,7 @@ struct work {
 	struct op *op;
 	struct ctr *c;
 	int netns;
+	size_t at;                 /* the endpoint that is being made */
 	size_t map, binding;       /* the port that is being picked */
 	unsigned attempt;
 	void (*done)(struct op *op, const struct err *e);
@@ -29,11 +33,54 @@ net_bridge_name(const struct broker *b)
 }
 
 bool
+net_is_attached(const struct endpoint *n)
+{
+	return text_set(n->link);
+}
+
+bool
 net_has_endpoint(const struct ctr *c)
 {
-	const struct network_settings *s = c->rec.network_settings;
+	const struct endpoint_list *l = &c->rec.network_settings->networks;
 
-	return s->networks.n > 0 && text_set(s->networks.v[0].link);
+	for (size_t i = 0; i < l->n; i++)
+		if (net_is_attached(&l->v[i]))
+			return true;
+	return false;
+}
+
+/* By the greatest priority, then by the network's name; one that leads nowhere only if there is no other. */
+const struct endpoint *
+net_gateway_endpoint(const struct ctr *c)
+{
+	const struct endpoint_list *l = &c->rec.network_settings->networks;
+	const struct endpoint *best = NULL;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct endpoint *n = &l->v[i];
+		const struct net *net = net_of(c->b, n);
+
+		if (!net_is_attached(n) || net == NULL || net->rec.internal)
+			continue;
+		if (best == NULL || n->gw_priority > best->gw_priority ||
+		    (n->gw_priority == best->gw_priority && strcmp(text_or_empty(n->network), text_or_empty(best->network)) < 0))
+			best = n;
+	}
+	return best;
+}
+
+bool
+net_has_names(const struct ctr *c)
+{
+	const struct endpoint_list *l = &c->rec.network_settings->networks;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct net *net = net_of(c->b, &l->v[i]);
+
+		if (net != NULL && net_is_bridged(net) && !net_is_predefined(net))
+			return true;
+	}
+	return false;
 }
 
 /* "bw" and a number in 32 digits. The numbers are reserved in blocks on disk, so none comes twice. */
@@ -179,25 +226,48 @@ choose_ports(struct ctr *c, unsigned attempt, struct err *e)
 	return 0;
 }
 
+/* The address that was asked for, or the next free one. */
 static int
-new_endpoint(struct ctr *c, struct endpoint *n, struct err *e)
+take_address(struct ctr *c, struct endpoint *n, struct net *net, uint32_t *ret, struct err *e)
 {
-	struct broker *b = c->b;
-	const struct net *net = net_named(b, "bridge");
-	char id[65], text[24];
+	const char *wish = n->ipam_config != NULL ? n->ipam_config->ipv4_address : NULL;
 
-	if (ipam_take(&b->ipam, &c->address, e) < 0)
+	if (!text_set(wish))
+		return ipam_take(net->pool, ret, e);
+	if (!text_to_ip4(wish, ret) || !ipam_take_this(net->pool, *ret))
+		return err_set(e, ERR_DENIED, "failed to set up container networking: Address already in use");
+	return 0;
+}
+
+static void
+give_back(struct net *net, const struct endpoint *n)
+{
+	uint32_t address;
+
+	if (net != NULL && net->pool != NULL && text_to_ip4(text_or_empty(n->ip_address), &address))
+		ipam_give_back(net->pool, address);
+}
+
+int
+net_endpoint_open(struct ctr *c, struct endpoint *n, struct net *net, struct err *e)
+{
+	char id[65], text[24];
+	uint32_t address;
+
+	if (net->pool == NULL)
+		return err_set(e, ERR_SYSTEM, "network %s cannot be used: its record is damaged", net->rec.name);
+	if (take_address(c, n, net, &address, e) < 0)
 		return -1;
 	text_random_id(id);
 	n->endpoint_id = ctr_text(c, id);
-	n->network_id = ctr_text(c, net != NULL ? net->rec.id : "");
-	text_ip4(text, c->address);
+	n->network_id = ctr_text(c, net->rec.id);
+	text_ip4(text, address);
 	n->ip_address = ctr_text(c, text);
-	n->ip_prefix_len = b->ipam.prefix;
-	text_ip4(text, b->ipam.gateway);
-	n->gateway = ctr_text(c, text);
-	ipam_mac(text, c->address);
-	n->mac_address = ctr_text(c, text_set(c->rec.config->mac_address) ? c->rec.config->mac_address : text);
+	n->ip_prefix_len = net->pool->prefix;
+	text_ip4(text, net->pool->gateway);
+	n->gateway = ctr_text(c, net->rec.internal ? "" : text);
+	ipam_mac(text, address);
+	n->mac_address = ctr_text(c, text_set(n->wanted_mac) ? n->wanted_mac : text);
 	n->link = new_link(c, e);
 	if (n->link == NULL)
 		return -1;
@@ -205,37 +275,56 @@ new_endpoint(struct ctr *c, struct endpoint *n, struct err *e)
 	    err_memory(e);
 }
 
-/* What inspect shows at the top, for old clients. */
+/* What inspect shows at the top, for old clients: the default bridge's. */
 static void
 mirror(struct ctr *c)
 {
 	struct network_settings *s = c->rec.network_settings;
-	const struct endpoint *n = &s->networks.v[0];
 
-	s->endpoint_id = n->endpoint_id;
-	s->gateway = n->gateway;
-	s->ip_address = n->ip_address;
-	s->ip_prefix_len = n->ip_prefix_len;
-	s->mac_address = n->mac_address;
+	for (size_t i = 0; i < s->networks.n; i++) {
+		const struct endpoint *n = &s->networks.v[i];
+
+		if (!text_same(n->network, "bridge"))
+			continue;
+		s->endpoint_id = n->endpoint_id;
+		s->gateway = n->gateway;
+		s->ip_address = n->ip_address;
+		s->ip_prefix_len = n->ip_prefix_len;
+		s->mac_address = n->mac_address;
+	}
 }
 
 int
 net_prepare(struct ctr *c, struct err *e)
 {
 	struct network_settings *s = c->rec.network_settings;
-	char id[65];
+	bool any = false;
+	char id[65], ifname[32];
 
 	text_random_id(id);
 	s->sandbox_id = ctr_text(c, id);
-	if (s->networks.n == 0)
-		return 0;
-	if (!text_same(s->networks.v[0].network, "bridge")) {
-		const struct net *net = net_named(c->b, s->networks.v[0].network);
+	for (size_t i = 0; i < s->networks.n; i++) {
+		struct endpoint *n = &s->networks.v[i];
+		struct net *net = net_of(c->b, n);
 
-		s->networks.v[0].network_id = ctr_text(c, net != NULL ? net->rec.id : "");
-		return 0;
+		if (net == NULL || net->busy) {
+			err_set(e, ERR_NOT_FOUND, "failed to set up container networking: network %s not found", text_set(n->network_id) ? n->network_id :
+			    text_or_empty(n->network));
+			net_forget(c);
+			return -1;
+		}
+		n->network_id = ctr_text(c, net->rec.id);
+		if (!net_is_bridged(net))
+			continue;
+		any = true;
+		snprintf(ifname, sizeof ifname, "eth%zu", i);
+		n->ifname = ctr_text(c, ifname);
+		if ((!net_is_predefined(net) && dns_names_fill(c, n, e) < 0) || net_endpoint_open(c, n, net, e) < 0) {
+			net_forget(c);
+			return -1;
+		}
 	}
-	if (new_endpoint(c, &s->networks.v[0], e) < 0 || choose_ports(c, 0, e) < 0) {
+	if (any && choose_ports(c, 0, e) < 0) {
 		net_forget(c);
 		return -1;
 	}
@@ -243,17 +332,12 @@ net_prepare(struct ctr *c, struct err *e)
 	return 0;
 }
 
-int
-net_endpoint_of(const struct ctr *c, struct arena *a, struct net_endpoint *ret)
+/* The published ports, for the endpoint that leads to the world. */
+static int
+fill_ports(const struct ctr *c, struct arena *a, struct net_endpoint *ret)
 {
-	const struct endpoint *n = &c->rec.network_settings->networks.v[0];
 	const struct port_map_list *ports = &c->rec.network_settings->ports;
 
-	*ret = (struct net_endpoint){ .link = n->link, .ifname = (char *)(uintptr_t)"eth0", .bridge = (char *)(uintptr_t)net_bridge_name(c->b),
-		.mac = n->mac_address, .mtu = c->b->config->mtu > 0 ? c->b->config->mtu : 1500 };
-	ret->address = arena_printf(a, "%s/%lld", text_or_empty(n->ip_address), (long long)n->ip_prefix_len);
-	if (ret->address == NULL)
-		return -1;
 	for (size_t i = 0; i < ports->n; i++) {
 		struct port_range r;
 
@@ -273,6 +357,24 @@ net_endpoint_of(const struct ctr *c, struct arena *a, struct net_endpoint *ret)
 	return 0;
 }
 
+int
+net_endpoint_of(const struct ctr *c, size_t at, struct arena *a, struct net_endpoint *ret)
+{
+	const struct endpoint *n = &c->rec.network_settings->networks.v[at];
+	const struct net *net = net_of(c->b, n);
+	struct err ignored = ERR_INIT;
+	struct net_bridge bridge;
+
+	if (net == NULL || net->pool == NULL || net_bridge_fill(c->b, net, a, &bridge, &ignored) < 0)
+		return -1;
+	*ret = (struct net_endpoint){ .link = n->link, .bridge = bridge.name, .mac = n->mac_address, .mtu = bridge.mtu };
+	ret->ifname = n->ifname;
+	ret->address = arena_printf(a, "%s/%lld", text_or_empty(n->ip_address), (long long)n->ip_prefix_len);
+	if (ret->address == NULL)
+		return -1;
+	return n == net_gateway_endpoint(c) ? fill_ports(c, a, ret) : 0;
+}
+
 static void pick_next(struct work *w);
 
 static bool
@@ -287,21 +389,32 @@ has_range(const struct ctr *c)
 	return false;
 }
 
+static void next_endpoint(struct work *w);
+
+static void
+emit_connect(struct ctr *c, const struct endpoint *n, const char *what)
+{
+	const struct net *net = net_of(c->b, n);
+	const char *extra[] = { "container", c->id, "name", text_or_empty(n->network), "type", net != NULL ? net->rec.driver : "bridge", NULL };
+
+	event_emit(c->b, "network", what, text_or_empty(n->network_id), extra);
+}
+
 static void
 on_created(void *ctx, struct answer *a)
 {
 	struct work *w = ctx;
-	const struct endpoint *n = &w->c->rec.network_settings->networks.v[0];
+	const struct endpoint *n = &w->c->rec.network_settings->networks.v[w->at];
 	struct err e = ERR_INIT;
-	const char *extra[] = { "container", w->c->id, "name", "bridge", "type", "bridge", NULL };
 
 	if (a->err == NULL) {
 		w->c->endpoint = true;
-		event_emit(w->c->b, "network", "connect", text_or_empty(n->network_id), extra);
-		w->done(w->op, NULL);
+		emit_connect(w->c, n, "connect");
+		w->at++;
+		next_endpoint(w);
 		return;
 	}
-	if (a->err->code == ERR_CONFLICT && has_range(w->c) && w->attempt < 64) {
+	if (a->err->code == ERR_CONFLICT && n == net_gateway_endpoint(w->c) && has_range(w->c) && w->attempt < 64) {
 		w->attempt++;
 		if (choose_ports(w->c, w->attempt, &e) == 0) {
 			w->map = w->binding = 0;
@@ -313,6 +426,39 @@ on_created(void *ctx, struct answer *a)
 	    "failed to set up container networking: driver failed programming external connectivity on endpoint %s (%s): %s", ctr_name(w->c),
 	    text_or_empty(n->endpoint_id), a->err->text);
 	w->done(w->op, &e);
+}
+
+static void
+on_served(struct op *op, void *ctx, const struct err *e)
+{
+	struct work *w = ctx;
+
+	(void)op;
+	w->done(w->op, e);
+}
+
+static void
+next_endpoint(struct work *w)
+{
+	const struct endpoint_list *l = &w->c->rec.network_settings->networks;
+	struct net_endpoint m;
+	struct err e = ERR_INIT;
+
+	while (w->at < l->n && !net_is_attached(&l->v[w->at]))
+		w->at++;
+	if (w->at == l->n) {
+		if (net_has_names(w->c))
+			dns_serve(w->op, w->c, on_served, w);
+		else
+			w->done(w->op, NULL);
+		return;
+	}
+	if (net_endpoint_of(w->c, w->at, &w->op->arena, &m) < 0) {
+		err_memory(&e);
+		w->done(w->op, &e);
+		return;
+	}
+	peer_send(w->c->b, PEER_NET, NO_net_endpoint_create, &m, &w->netns, 1, 0, on_created, w);
 }
 
 static void
@@ -335,8 +481,6 @@ static void
 pick_next(struct work *w)
 {
 	const struct port_map_list *ports = &w->c->rec.network_settings->ports;
-	struct net_endpoint m;
-	struct err e = ERR_INIT;
 	struct port_range r;
 
 	for (; w->map < ports->n; w->map++, w->binding = 0)
@@ -348,12 +492,7 @@ pick_next(struct work *w)
 				peer_send(w->c->b, PEER_NET, NO_net_port_pick, &wish, NULL, 0, PEER_AGAIN, on_picked, w);
 				return;
 			}
-	if (net_endpoint_of(w->c, &w->op->arena, &m) < 0) {
-		err_memory(&e);
-		w->done(w->op, &e);
-		return;
-	}
-	peer_send(w->c->b, PEER_NET, NO_net_endpoint_create, &m, &w->netns, 1, 0, on_created, w);
+	next_endpoint(w);
 }
 
 void
@@ -372,22 +511,28 @@ net_publish(struct op *op, struct ctr *c, int netns, void (*done)(struct op *op,
 }
 
 void
+net_endpoint_close(struct ctr *c, struct endpoint *n)
+{
+	if (!net_is_attached(n))
+		return;
+	give_back(net_of(c->b, n), n);
+	n->endpoint_id = n->gateway = n->ip_address = n->link = n->ifname = NULL;
+	n->mac_address = n->wanted_mac;
+	n->ip_prefix_len = 0;
+	ctr_touch(c);
+}
+
+void
 net_forget(struct ctr *c)
 {
 	struct network_settings *s = c->rec.network_settings;
-	struct endpoint *n = s->networks.n > 0 ? &s->networks.v[0] : NULL;
 
-	ipam_give_back(&c->b->ipam, c->address);
-	c->address = 0;
+	for (size_t i = 0; i < s->networks.n; i++)
+		net_endpoint_close(c, &s->networks.v[i]);
 	c->endpoint = false;
 	s->ports = (struct port_map_list){ 0 };
 	s->sandbox_id = s->endpoint_id = s->gateway = s->ip_address = s->mac_address = NULL;
 	s->ip_prefix_len = 0;
-	if (n != NULL) {
-		n->endpoint_id = n->gateway = n->ip_address = n->link = NULL;
-		n->mac_address = c->rec.config->mac_address;
-		n->ip_prefix_len = 0;
-	}
 	ctr_touch(c);
 }
 
@@ -402,17 +547,19 @@ on_removed(void *ctx, struct answer *a)
 void
 net_release(struct ctr *c)
 {
+	const struct endpoint_list *l = &c->rec.network_settings->networks;
 	own_arena a = ARENA_INIT;
 	struct net_endpoint m;
-	const char *extra[] = { "container", c->id, "name", "bridge", "type", "bridge", NULL };
 
-	if (net_has_endpoint(c)) {
-		const char *network = text_or_empty(c->rec.network_settings->networks.v[0].network_id);
-
-		if (net_endpoint_of(c, &a, &m) == 0)
+	if (net_has_names(c))
+		dns_forget(c);
+	for (size_t i = 0; i < l->n; i++) {
+		if (!net_is_attached(&l->v[i]))
+			continue;
+		if (net_endpoint_of(c, i, &a, &m) == 0)
 			peer_send(c->b, PEER_NET, NO_net_endpoint_remove, &m, NULL, 0, 0, on_removed, NULL);
 		if (c->endpoint)
-			event_emit(c->b, "network", "disconnect", network, extra);
+			emit_connect(c, &l->v[i], "disconnect");
 	}
 	net_forget(c);
 }
@@ -420,11 +567,17 @@ net_release(struct ctr *c)
 void
 net_adopt(struct ctr *c)
 {
-	uint32_t address;
+	const struct endpoint_list *l = &c->rec.network_settings->networks;
 
-	if (!net_has_endpoint(c) || c->address != 0 || !text_to_ip4(text_or_empty(c->rec.network_settings->networks.v[0].ip_address), &address))
+	if (c->endpoint)
 		return;
-	(void)ipam_take_this(&c->b->ipam, address);
-	c->address = address;
-	c->endpoint = true;
+	for (size_t i = 0; i < l->n; i++) {
+		const struct net *net = net_of(c->b, &l->v[i]);
+		uint32_t address;
+
+		if (!net_is_attached(&l->v[i]) || net == NULL || net->pool == NULL || !text_to_ip4(text_or_empty(l->v[i].ip_address), &address))
+			continue;
+		(void)ipam_take_this(net->pool, address);
+		c->endpoint = true;
+	}
 }

@@ -1,11 +1,11 @@
-/* The predefined networks: bridge, host, none. */
-#include "networks.h"
+/* The networks that there are, and the predefined ones: bridge, host, none. */
+#include "nets.h"
 
 #include "broker.h"
 #include "clients.h"
 #include "filters.h"
 #include "lifecycle.h"
-#include "list.h"
+#include "log.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -36,6 +36,39 @@ bad:
 	return -1;
 }
 
+bool
+net_is_predefined(const struct net *n)
+{
+	return text_same(n->rec.name, "bridge") || text_same(n->rec.name, "host") || text_same(n->rec.name, "none");
+}
+
+bool
+net_is_bridged(const struct net *n)
+{
+	return text_same(n->rec.driver, "bridge");
+}
+
+/* The addresses of each bridge: the default one's from the configuration, the others' from their records. */
+static int
+open_pools(struct broker *b, struct err *e)
+{
+	for (size_t i = 0; i < b->net_by_id.n; i++) {
+		struct net *n = b->net_by_id.v[i].value;
+		struct err bad = ERR_INIT;
+
+		if (!net_is_bridged(n))
+			continue;
+		n->pool = net_is_predefined(n) ? &b->ipam : &n->own_pool;
+		if (n->pool == &n->own_pool && net_pool(&n->rec, n->pool, &bad) < 0) {
+			if (bad.code == ERR_NO_MEMORY)
+				return err_memory(e);
+			log_err(LOG_ERROR, &bad, "network %s cannot be used", n->rec.name);
+			n->pool = NULL;
+		}
+	}
+	return 0;
+}
+
 int
 networks_init(struct broker *b, struct err *e)
 {
@@ -49,10 +82,36 @@ networks_init(struct broker *b, struct err *e)
 			db_rollback(b->db);
 			return -1;
 		}
-	return db_commit(b->db, e);
+	return db_commit(b->db, e) < 0 ? -1 : open_pools(b, e);
 }
 
-/* What the configuration says now is added when it is shown. */
+struct net *
+net_of(const struct broker *b, const struct endpoint *n)
+{
+	struct net *by_id = text_set(n->network_id) ? index_get(&b->net_by_id, n->network_id) : NULL;
+
+	return by_id != NULL ? by_id : net_named(b, n->network);
+}
+
+size_t
+net_users(const struct broker *b, const struct net *n, const struct ctr **first)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < b->ctr_by_id.n; i++) {
+		const struct ctr *c = b->ctr_by_id.v[i].value;
+		const struct endpoint_list *l = &c->rec.network_settings->networks;
+
+		for (size_t k = 0; k < l->n; k++)
+			if (net_is_attached(&l->v[k]) && net_of(b, &l->v[k]) == n) {
+				if (count++ == 0 && first != NULL)
+					*first = c;
+			}
+	}
+	return count;
+}
+
+/* What the configuration says now of the default bridge is added when it is shown. */
 static int
 fill_bridge(struct broker *b, struct arena *a, struct network *n, struct err *e)
 {
@@ -81,40 +140,44 @@ fill_bridge(struct broker *b, struct arena *a, struct network *n, struct err *e)
 }
 
 static int
-fill_members(struct broker *b, struct arena *a, struct network *n, struct err *e)
+fill_members(struct broker *b, struct arena *a, const struct net *net, struct network *n, struct err *e)
 {
 	for (size_t i = 0; i < b->ctr_by_id.n; i++) {
 		struct ctr *c = b->ctr_by_id.v[i].value;
 		const struct endpoint_list *l = &c->rec.network_settings->networks;
-		struct network_member *m;
 
-		if (!ctr_running(c) || l->n == 0 || !text_same(l->v[0].network, n->name))
-			continue;
-		m = list_add(&n->containers, a, sizeof *m);
-		if (m == NULL)
-			return err_memory(e);
-		m->id = c->id;
-		m->name = (char *)(uintptr_t)ctr_name(c);
-		m->endpoint_id = l->v[0].endpoint_id;
-		m->mac_address = l->v[0].mac_address;
-		m->ipv4_address = text_set(l->v[0].ip_address) ? arena_printf(a, "%s/%lld", l->v[0].ip_address, (long long)l->v[0].ip_prefix_len) : NULL;
+		for (size_t k = 0; ctr_running(c) && k < l->n; k++) {
+			struct network_member *m;
+
+			if (net_of(b, &l->v[k]) != net)
+				continue;
+			m = list_add(&n->containers, a, sizeof *m);
+			if (m == NULL)
+				return err_memory(e);
+			m->id = c->id;
+			m->name = (char *)(uintptr_t)ctr_name(c);
+			m->endpoint_id = l->v[k].endpoint_id;
+			m->mac_address = l->v[k].mac_address;
+			m->ipv4_address = text_set(l->v[k].ip_address) ?
+			    arena_printf(a, "%s/%lld", l->v[k].ip_address, (long long)l->v[k].ip_prefix_len) : NULL;
+		}
 	}
 	return 0;
 }
 
-static int
-show(struct broker *b, const struct net *from, bool members, struct arena *a, struct network *ret, struct err *e)
+int
+net_show(struct broker *b, const struct net *from, bool members, struct arena *a, struct network *ret, struct err *e)
 {
 	*ret = from->rec;
-	if (text_same(ret->driver, "bridge") && fill_bridge(b, a, ret, e) < 0)
+	if (net_is_bridged(from) && net_is_predefined(from) && fill_bridge(b, a, ret, e) < 0)
 		return -1;
-	return members ? fill_members(b, a, ret, e) : 0;
+	return members ? fill_members(b, a, from, ret, e) : 0;
 }
 
 static bool
-type_matches(const struct filter_list *f)
+type_matches(const struct filter_list *f, const struct net *n)
 {
-	return filter_exact(f, "type", "builtin");
+	return filter_exact(f, "type", net_is_predefined(n) ? "builtin" : "custom");
 }
 
 int
@@ -134,13 +197,14 @@ handle_network_list(struct call *call, const void *msg, struct err *e)
 
 		if (!filter_exact(&m->filters, "driver", n->rec.driver) || !filter_prefix(&m->filters, "id", n->rec.id) ||
 		    !filter_labels(&m->filters, &n->rec.labels) || !filter_pattern(&m->filters, "name", n->rec.name) ||
-		    !filter_exact(&m->filters, "scope", "local") || !type_matches(&m->filters) || dangling == 1)
+		    !filter_exact(&m->filters, "scope", "local") || !type_matches(&m->filters, n) || n->busy ||
+		    (dangling >= 0 && (!net_is_predefined(n) && net_users(b, n, NULL) == 0) != (dangling == 1)))
 			continue;
 		out = list_add(&answer.items, &call->arena, sizeof *out);
 		if (out == NULL)
 			return err_memory(e);
 		/* since 1.28 the list has no members */
-		if (show(b, n, m->api_version > 0 && m->api_version < 128, &call->arena, out, e) < 0)
+		if (net_show(b, n, m->api_version > 0 && m->api_version < 128, &call->arena, out, e) < 0)
 			return -1;
 	}
 	call_reply(call, &answer, NULL, 0);
@@ -155,7 +219,7 @@ handle_network_inspect(struct call *call, const void *msg, struct err *e)
 	struct net *n = net_find(b, m->ref, e);
 	struct network shown;
 
-	if (n == NULL || show(b, n, true, &call->arena, &shown, e) < 0)
+	if (n == NULL || net_show(b, n, true, &call->arena, &shown, e) < 0)
 		return -1;
 	call_reply(call, &shown, NULL, 0);
 	return 0;

@@ -4,6 +4,7 @@
 #include "fd.h"
 #include "lifecycle.h"
 #include "log.h"
+#include "msg/dns.h"
 #include "msg/net.h"
 #include "msg/run.h"
 #include "msg/store.h"
@@ -20,16 +21,17 @@ struct peer_request {
 	unsigned no, flags;
 	struct arena arena;
 	void *msg;
-	int fd;
+	int fds[EDGE_FDS_MAX];
+	size_t nfds;
 	answer_fn fn;
 	void *ctx;
 	int64_t until_ns, id;
 	struct peer_request *next, *next_sent;
 };
 
-static const struct edge_table *const tables[PEER_COUNT] = { &run_edge, &store_edge, &net_edge };
-static const char *const names[PEER_COUNT] = { "run", "store", "net" };
-static const char *const processes[PEER_COUNT] = { "runtime", "store", "network" };
+static const struct edge_table *const tables[PEER_COUNT] = { &run_edge, &store_edge, &net_edge, &dns_edge };
+static const char *const names[PEER_COUNT] = { "run", "store", "net", "dns" };
+static const char *const processes[PEER_COUNT] = { "runtime", "store", "network", "resolver" };
 
 static void attempt(struct peer_request *q);
 
@@ -61,7 +63,8 @@ static void
 release(struct peer_request *q)
 {
 	unlink_sent(q);
-	fd_close(&q->fd);
+	for (size_t i = 0; i < q->nfds; i++)
+		fd_close(&q->fds[i]);
 	arena_done(&q->arena);
 	free(q);
 }
@@ -145,7 +148,7 @@ attempt(struct peer_request *q)
 {
 	struct err e = ERR_INIT;
 
-	q->id = edge_send(q->peer->edge, q->no, q->msg, &q->fd, q->fd >= 0 ? 1 : 0, on_answer, q, &e);
+	q->id = edge_send(q->peer->edge, q->no, q->msg, q->fds, q->nfds, on_answer, q, &e);
 	if (q->id >= 0) {
 		q->next_sent = q->peer->sent;
 		q->peer->sent = q;
@@ -176,14 +179,15 @@ peer_send(struct broker *b, enum peer_no no, unsigned message, const void *msg, 
 		fn(ctx, &a);
 		return;
 	}
-	*q = (struct peer_request){ .peer = p, .no = message, .flags = flags, .fd = -1, .fn = fn, .ctx = ctx,
+	*q = (struct peer_request){ .peer = p, .no = message, .flags = flags, .fn = fn, .ctx = ctx,
 		.until_ns = now_mono_ns() + PEER_WAIT_NS };
-	if (nfds > 0 && (q->fd = fcntl(fds[0], F_DUPFD_CLOEXEC, 3)) < 0) {
-		err_sys(&e, errno, "keep a descriptor");
-		answer_error(q, &e);
-		release(q);
-		return;
-	}
+	for (; q->nfds < nfds && q->nfds < EDGE_FDS_MAX; q->nfds++)
+		if ((q->fds[q->nfds] = fcntl(fds[q->nfds], F_DUPFD_CLOEXEC, 3)) < 0) {
+			err_sys(&e, errno, "keep a descriptor");
+			answer_error(q, &e);
+			release(q);
+			return;
+		}
 	/* a copy, because it may have to wait or be sent again */
 	q->msg = msg != NULL ? arena_alloc(&q->arena, t->size) : NULL;
 	if (msg != NULL && (q->msg == NULL || rec_copy(t, msg, &q->arena, q->msg, &e) < 0)) {

@@ -1,5 +1,5 @@
 /*
- * The broker's edges to the runtime, the store and the network daemon. A peer may die at any instant and comes back: until
+ * The broker's edges to the runtime, the store, the network daemon and the resolver. A peer may die at any instant and comes back: until
  * it is there and was compared with the records (recover.c) requests wait, at most PEER_WAIT_NS. PEER_AGAIN marks requests
  * that may be sent twice: they are sent again to the peer that follows one that died with them.
  */
@@ -7,7 +7,7 @@
 #include "edge.h"
 
 struct broker;
-enum peer_no { PEER_RUN, PEER_STORE, PEER_NET, PEER_COUNT };
+enum peer_no { PEER_RUN, PEER_STORE, PEER_NET, PEER_DNS, PEER_COUNT };
 enum { PEER_AGAIN = 1, PEER_FIRST = 2 /* part of the comparison itself: goes before those that wait */ };
 #define PEER_WAIT_NS (INT64_C(10) * 1000000000)
 

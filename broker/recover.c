@@ -1,6 +1,7 @@
 #include "recover.h"
 
 #include "broker.h"
+#include "dns.h"
 #include "events.h"
 #include "exec.h"
 #include "health.h"
@@ -231,31 +232,34 @@ static void
 sync_networks(struct peer *p)
 {
 	struct broker *b = p->b;
-	const struct engine_config *g = b->config;
 	own_arena a = ARENA_INIT;
 	struct net_state m = { 0 };
-	char address[24];
 
-	if (!text_same(g->bridge, "none")) {
-		struct net_bridge *br = list_add(&m.bridges, &a, sizeof *br);
+	for (size_t i = 0; i < b->net_by_id.n; i++) {
+		const struct net *net = b->net_by_id.v[i].value;
+		struct net_bridge *br;
+		struct err bad = ERR_INIT;
 
-		if (br == NULL)
+		if (!net_is_bridged(net) || net->pool == NULL || (net_is_predefined(net) && text_same(b->config->bridge, "none")))
+			continue;
+		br = list_add(&m.bridges, &a, sizeof *br);
+		if (br == NULL || net_bridge_fill(b, net, &a, br, &bad) < 0)
 			return;
-		text_ip4(address, b->ipam.own);
-		*br = (struct net_bridge){ .name = (char *)(uintptr_t)net_bridge_name(b), .mtu = g->mtu > 0 ? g->mtu : 1500, .icc = g->icc,
-			.masquerade = g->ip_masq, .existing = text_set(g->bridge) };
-		br->address = arena_printf(&a, "%s/%u", address, b->ipam.prefix);
 	}
 	for (size_t i = 0; i < b->ctr_by_id.n; i++) {
 		struct ctr *c = b->ctr_by_id.v[i].value;
-		struct net_endpoint *n;
+		const struct endpoint_list *l = &c->rec.network_settings->networks;
 
-		if (!net_has_endpoint(c))
-			continue;
 		net_adopt(c);
-		n = list_add(&m.endpoints, &a, sizeof *n);
-		if (n == NULL || net_endpoint_of(c, &a, n) < 0)
-			return;
+		for (size_t k = 0; k < l->n; k++) {
+			struct net_endpoint *n;
+
+			if (!net_is_attached(&l->v[k]))
+				continue;
+			n = list_add(&m.endpoints, &a, sizeof *n);
+			if (n == NULL || net_endpoint_of(c, k, &a, n) < 0)
+				return;
+		}
 	}
 	peer_send(b, PEER_NET, NO_net_sync, &m, NULL, 0, PEER_FIRST, on_synced, p);
 }
@@ -270,7 +274,11 @@ ask_now(struct peer *p)
 		peer_send(p->b, PEER_RUN, NO_run_list, NULL, NULL, 0, PEER_FIRST, on_run_list, p);
 	else if (p->no == PEER_STORE)
 		peer_send(p->b, PEER_STORE, NO_store_list, NULL, NULL, 0, PEER_FIRST, on_store_list, p);
-	else
+	else if (p->no == PEER_DNS) {
+		dns_sync(p->b);
+		peer_set_ready(p);
+		recover_all(p->b);
+	} else
 		sync_networks(p);
 }
 
@@ -292,7 +300,7 @@ recover_peer(struct peer *p)
 {
 	loop_timer_clear(&p->retry);
 	/* the runtime's word on what runs comes first: only then is known which endpoints there are */
-	if (p->no == PEER_NET && !p->b->compared_run)
+	if ((p->no == PEER_NET || p->no == PEER_DNS) && !p->b->compared_run)
 		return;
 	ask_now(p);
 }
@@ -341,6 +349,8 @@ recover_all(struct broker *b)
 		b->compared_run = true;
 		if (edge_is_open(b->peers[PEER_NET].edge) && !b->peers[PEER_NET].ready)
 			ask_now(&b->peers[PEER_NET]);
+		if (edge_is_open(b->peers[PEER_DNS].edge) && !b->peers[PEER_DNS].ready)
+			ask_now(&b->peers[PEER_DNS]);
 	}
 	if (b->recovered || !peer_all_ready(b))
 		return;

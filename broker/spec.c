@@ -121,23 +121,34 @@ by_depth(const void *a, const void *b)
 	return dx != dy ? (dx < dy ? -1 : 1) : strcmp(x, y);
 }
 
-static int
-add_link(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
+int
+spec_link(const struct ctr *c, const struct endpoint *n, struct arena *a, struct run_link_list *ret, struct err *e)
 {
-	const struct endpoint *n;
+	const struct net *net = net_of(c->b, n);
+	struct net_bridge bridge;
 	struct run_link *l;
 	char *address;
 
-	if (!net_has_endpoint(c))
-		return 0;
-	n = &c->rec.network_settings->networks.v[0];
-	l = list_add(&s->links, a, sizeof *l);
+	if (net == NULL || net->pool == NULL || net_bridge_fill(c->b, net, a, &bridge, e) < 0)
+		return err_set(e, ERR_NOT_FOUND, "network %s not found", text_or_empty(n->network));
+	l = list_add(ret, a, sizeof *l);
 	address = arena_printf(a, "%s/%lld", text_or_empty(n->ip_address), (long long)n->ip_prefix_len);
 	if (l == NULL || address == NULL || !strs_add(&l->addresses, a, address))
 		return err_memory(e);
-	l->name = (char *)(uintptr_t)"eth0";
-	l->gateway = n->gateway;
-	l->mtu = c->b->config->mtu > 0 ? c->b->config->mtu : 1500;
+	l->name = n->ifname;
+	l->gateway = n == net_gateway_endpoint(c) ? n->gateway : NULL;
+	l->mtu = bridge.mtu;
+	return 0;
+}
+
+static int
+add_links(const struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
+{
+	const struct endpoint_list *n = &c->rec.network_settings->networks;
+
+	for (size_t i = 0; i < n->n; i++)
+		if (net_is_attached(&n->v[i]) && spec_link(c, &n->v[i], a, &s->links, e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -171,7 +182,7 @@ spec_build(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 	if (log_plan(c, a, s->log, e) < 0)
 		return err_wrap(e, "failed to create task for container: failed to initialize logging driver");
 	limits_of(h, s->limits);
-	if (fill_process(c, a, s->process, e) < 0 || add_mounts(c, a, s, e) < 0 || add_link(c, a, s, e) < 0 || fill_files(c, a, s, e) < 0)
+	if (fill_process(c, a, s->process, e) < 0 || add_mounts(c, a, s, e) < 0 || add_links(c, a, s, e) < 0 || fill_files(c, a, s, e) < 0)
 		return -1;
 	if (s->mounts.n > 1)
 		qsort(s->mounts.v, s->mounts.n, sizeof *s->mounts.v, by_depth);

@@ -263,15 +263,15 @@ on_opened(void *ctx, struct answer *a)
 static void
 open_ports(struct op *op)
 {
-	const struct network_settings *s = op->ctr->rec.network_settings;
+	const struct endpoint *gateway = net_gateway_endpoint(op->ctr);
 	struct net_name m;
 
 	/* it may have ended already */
-	if (!net_has_endpoint(op->ctr) || s->ports.n == 0) {
+	if (gateway == NULL || op->ctr->rec.network_settings->ports.n == 0) {
 		op_done(op);
 		return;
 	}
-	m = (struct net_name){ .name = s->networks.v[0].link };
+	m = (struct net_name){ .name = gateway->link };
 	peer_send(op->b, PEER_NET, NO_net_endpoint_open, &m, NULL, 0, PEER_AGAIN, on_opened, op);
 }
 

@@ -597,6 +597,7 @@ state_done(struct broker *b)
 	for (size_t i = 0; i < b->ctr_by_id.n; i++) {
 		struct ctr *c = b->ctr_by_id.v[i].value;
 
+		health_free(c);
 		while (c->execs != NULL) {
 			struct exec *x = c->execs;
 
@@ -623,6 +624,7 @@ state_done(struct broker *b)
 	for (size_t i = 0; i < b->net_by_id.n; i++) {
 		struct net *n = b->net_by_id.v[i].value;
 
+		ipam_done(&n->own_pool);
 		arena_done(&n->arena);
 		free(n);
 	}

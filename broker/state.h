@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "edge.h"
+#include "ipam.h"
 #include "msg/api.h"
 #include "msg/store.h"
 #include "msg/types.h"
@@ -34,11 +35,10 @@ struct ctr {
 	struct health_watch *health;   /* NULL: no check, or it does not run */
 	struct loop_timer restart;
 	int64_t backoff_ns;
-	uint32_t address;              /* on the default bridge, 0: none */
 	size_t attached_before_start;
 	bool making;                   /* not recorded yet: nobody finds it, but its name is taken */
 	bool in_doubt;                 /* the runtime died while starting it */
-	bool endpoint;                 /* netd was told of its endpoint */
+	bool endpoint;                 /* netd was told of its endpoints */
 	bool removing;
 	bool no_restart;               /* the present end was asked for (stop, kill, remove) */
 	bool failed_start;             /* in this life the last start failed; the exit code is not a process's */
@@ -58,6 +58,9 @@ struct vol {
 struct net {
 	struct arena arena;
 	struct network rec;
+	struct address_pool *pool;     /* of a bridge: its addresses; the default network's is the broker's */
+	struct address_pool own_pool;
+	bool busy;                     /* being made or removed */
 };
 struct exec {
 	struct ctr *ctr;

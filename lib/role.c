@@ -65,6 +65,8 @@ static const char *const sys_archiver[] = { "read", "write", "pread64", "pwrite6
 	"splice", "fgetxattr", "fsetxattr", "flistxattr", "alarm", "setitimer", "sysinfo", "getpid", "gettid", NULL };
 static const char *const sys_netd[] = { SYS_BASE, "socket", "bind", "getsockname", "setsockopt", "connect", "listen", "openat", "openat2",
 	"ioctl", NULL };
+/* socket, connect: the name servers of the host; accept4, getsockname: the containers' sockets */
+static const char *const sys_resolver[] = { SYS_BASE, "socket", "connect", "accept4", "getsockname", NULL };
 /* fork, exec and what follows it: the unpacker; unshare: its namespaces */
 static const char *const sys_stored[] = { SYS_BASE, SYS_FILES, "setxattr", "lsetxattr", "fsetxattr", "getxattr", "lgetxattr", "fgetxattr",
 	"flistxattr", "llistxattr", "removexattr", "lremovexattr", "clone", "clone3", "fork", "vfork", "execve", "execveat", "wait4", "waitid", "kill",
@@ -121,6 +123,8 @@ const struct role_row role_table[ROLE_COUNT] = {
 	[ROLE_NETD] = { .name = "netd", .binary = "bulwark-netd", .user = "bulwark-net", .no_new_privs = true,
 		/* NET_BIND_SERVICE: a published port is held by a socket, so that a clash with the host's programs shows */
 		.caps = CAP(NET_ADMIN) | CAP(NET_BIND_SERVICE), .landlock = LANDLOCK_TREES, .syscalls = sys_netd, .nofile = 16384 },
+	[ROLE_RESOLVER] = { .name = "resolver", .binary = "bulwark-resolver", .user = "bulwark-dns", .no_new_privs = true,
+		.landlock = LANDLOCK_EMPTY, .syscalls = sys_resolver, .nofile = 16384 },
 	/* no Landlock, whose domain forbids mounting: there is no file in its namespace */
 	[ROLE_LOCKER] = { .name = "locker", .binary = "bulwark-mounter", .user = "bulwark-mount", .no_new_privs = true,
 		.ns_caps = CAP(SYS_ADMIN), .landlock = LANDLOCK_NONE, .syscalls = sys_locker, .nofile = 1024 },

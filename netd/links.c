@@ -164,3 +164,41 @@ port_isolate(struct nl *nl, const char *name, struct err *e)
 	nl_end(nl, info);
 	return nl_talk(nl, "isolate the container's link", e);
 }
+
+struct route_search { uint32_t network; unsigned prefix; bool found; };
+
+static void
+on_route(void *ctx, uint16_t type, const unsigned char *data, size_t n)
+{
+	struct route_search *s = ctx;
+	struct rtmsg r;
+	const void *dst;
+	size_t dst_n;
+	uint32_t to;
+	unsigned shorter;
+
+	if (type != RTM_NEWROUTE || n < NLMSG_ALIGN(sizeof r))
+		return;
+	memcpy(&r, data, sizeof r);
+	dst = nl_find(data + NLMSG_ALIGN(sizeof r), n - NLMSG_ALIGN(sizeof r), RTA_DST, &dst_n);
+	if (r.rtm_family != AF_INET || r.rtm_dst_len == 0 || dst == NULL || dst_n != sizeof to)
+		return;
+	memcpy(&to, dst, sizeof to);
+	shorter = r.rtm_dst_len < s->prefix ? r.rtm_dst_len : s->prefix;
+	if (((ntohl(to) ^ s->network) & (UINT32_MAX << (32 - shorter))) == 0)
+		s->found = true;
+}
+
+int
+route_overlaps(struct nl *nl, uint32_t network, unsigned prefix, bool *ret, struct err *e)
+{
+	struct route_search s = { .network = network, .prefix = prefix };
+	struct rtmsg r = { .rtm_family = AF_INET };
+
+	nl_begin(nl);
+	nl_message(nl, RTM_GETROUTE, NLM_F_DUMP, &r, sizeof r, false);
+	if (prefix == 0 || prefix > 32 || nl_dump(nl, "list routes", on_route, &s, e) < 0)
+		return -1;
+	*ret = s.found;
+	return 0;
+}

@@ -15,4 +15,6 @@ int address_set(struct nl *nl, int index, uint32_t address, unsigned prefix, str
 /* One message: host end up and in the bridge, the other end in the namespace netns under the name ifname. */
 int veth_make(struct nl *nl, const char *name, int bridge, const char *ifname, int netns, const unsigned char mac[6], uint32_t mtu, struct err *e)
     must_check;
+/* Is there a route of the host, but the default one, to a part of this network? */
+int route_overlaps(struct nl *nl, uint32_t network, unsigned prefix, bool *ret, struct err *e) must_check;
 int port_isolate(struct nl *nl, const char *name, struct err *e) must_check;

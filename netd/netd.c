@@ -111,6 +111,14 @@ make_bridge(struct netd *n, const struct net_bridge *m, struct err *e)
 		return err_set(e, ERR_CONFLICT, "an interface named %s exists already and is no bridge", m->name);
 	if (l.found && !m->existing && l.group != LINK_GROUP)
 		return err_set(e, ERR_CONFLICT, "an interface named %s exists already and was not made by this engine", m->name);
+	if (!l.found && m->chosen) {
+		bool taken = false;
+
+		if (route_overlaps(&n->route, address, prefix, &taken, e) < 0)
+			return -1;
+		if (taken)
+			return err_set(e, ERR_CONFLICT, "the host has a route to %s", m->address);
+	}
 	if (!l.found && (bridge_make(&n->route, m->name, address, (uint32_t)m->mtu, e) < 0 || link_find(&n->route, m->name, &l, e) < 0))
 		return -1;
 	if ((!m->existing && address_set(&n->route, l.index, address, prefix, e) < 0) || bridge_sysctls(n, m->name, e) < 0)
@@ -404,12 +412,16 @@ on_endpoint_open(struct call *c, const void *msg, struct err *e)
 static int
 on_endpoint_remove(struct call *c, const void *msg, struct err *e)
 {
+	struct netd *n = c->ctx;
 	const struct net_endpoint *m = msg;
+	struct link_info l;
 
 	if (!is_ifname(m->link))
 		return err_set(e, ERR_INVALID, "malformed endpoint");
-	/* the link ends with its namespace: deleting it here would wait for a grace period */
 	drop_ports(c->ctx, m->link);
+	/* else the link ends with its namespace: deleting it here waits for a grace period */
+	if (m->now && (link_find(&n->route, m->link, &l, e) < 0 || (l.found && l.group == LINK_GROUP && link_delete(&n->route, l.index, e) < 0)))
+		return -1;
 	call_ok(c);
 	return 0;
 }

@@ -22,7 +22,8 @@
 static const edge_fn own[run_edge_end] = {
 	[NO_run_prepare] = on_run_prepare, [NO_run_start] = on_run_start, [NO_run_cancel] = on_run_cancel,
 	[NO_run_signal] = on_run_signal, [NO_run_freeze] = on_run_freeze, [NO_run_resize] = on_run_resize,
-	[NO_run_attach] = on_run_attach, [NO_run_exec] = on_run_exec, [NO_run_top] = on_run_top, [NO_run_logs] = on_run_logs,
+	[NO_run_attach] = on_run_attach, [NO_run_exec] = on_run_exec, [NO_run_top] = on_run_top, [NO_run_logs] = on_run_logs, [NO_run_dns] = on_run_dns,
+	[NO_run_netns] = on_run_netns, [NO_run_connect] = on_run_connect,
 	[NO_run_delete] = on_run_delete, [NO_run_list] = on_run_list, [NO_run_update] = on_run_update,
 	[NO_run_stats] = on_run_stats, [NO_run_archive] = on_run_archive,
 };
@@ -81,7 +82,8 @@ id_of(const struct call *c)
 	case NO_run_archive: return ((const struct run_archive *)c->msg)->id;
 	case NO_run_update: return ((const struct run_update *)c->msg)->id;
 	case NO_run_stats: return ((const struct run_stats *)c->msg)->id;
-	case NO_run_cancel: case NO_run_top: case NO_run_delete: return ((const struct run_id *)c->msg)->id;
+	case NO_run_connect: return ((const struct run_connect *)c->msg)->id;
+	case NO_run_cancel: case NO_run_top: case NO_run_delete: case NO_run_dns: case NO_run_netns: return ((const struct run_id *)c->msg)->id;
 	default: return NULL;
 	}
 }

@@ -175,7 +175,8 @@ runtime_edge(struct comp *c, const char *name, int fd, struct err *e)
 	static const edge_fn handlers[run_edge_end] = {
 		[NO_run_prepare] = route, [NO_run_start] = route, [NO_run_cancel] = route, [NO_run_signal] = route, [NO_run_freeze] = route,
 		[NO_run_resize] = route, [NO_run_attach] = route, [NO_run_exec] = route, [NO_run_top] = route, [NO_run_logs] = route,
-		[NO_run_delete] = route, [NO_run_list] = route, [NO_run_update] = route, [NO_run_stats] = route, [NO_run_archive] = route,
+		[NO_run_delete] = route, [NO_run_list] = route, [NO_run_update] = route, [NO_run_stats] = route, [NO_run_archive] = route, [NO_run_dns] = route,
+		[NO_run_netns] = route, [NO_run_connect] = route,
 	};
 	struct runtime *rt = c->ctx;
 	int r;

@@ -205,6 +205,10 @@ int on_run_delete(struct call *c, const void *msg, struct err *e);
 int on_run_list(struct call *c, const void *msg, struct err *e);
 int list_states(struct runtime *rt, struct run_states *r, struct arena *a, struct err *e) must_check;
 int on_run_update(struct call *c, const void *msg, struct err *e);
+/* netjoin.c: within a container's network namespace, by a short-lived child */
+int on_run_dns(struct call *c, const void *msg, struct err *e);
+int on_run_netns(struct call *c, const void *msg, struct err *e);
+int on_run_connect(struct call *c, const void *msg, struct err *e);
 /* top.c */
 int on_run_top(struct call *c, const void *msg, struct err *e);
 

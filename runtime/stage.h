@@ -71,6 +71,10 @@ int stage_mask(struct stage *s, struct err *e) must_check;
 
 /* stage_net.c: within the network namespace */
 int stage_net(struct stage *s, struct err *e) must_check;
+/* In a network namespace in which nothing is set up yet. */
+int net_loopback_up(struct err *e) must_check;
+/* Of a container that runs: addresses and routes of interfaces that came later. proc: a directory of procfs. */
+int net_set_up(int proc, const struct run_link_list *links, struct err *e) must_check;
 
 /* stage_copy.c: the image's content for a volume that is empty */
 int stage_copy_up(int from, int to, struct err *e) must_check;

@@ -152,20 +152,20 @@ add_default(int sock, int index, const char *gateway, const char *name, struct e
 
 /* An interface without an IPv6 address has no IPv6 at all: no link-local neighbour, no router advertisement. */
 static int
-no_ip6(const struct stage *s, const char *name, struct err *e)
+no_ip6(int proc, const char *name, struct err *e)
 {
 	char path[128];
 	own_fd fd = -1;
 
 	snprintf(path, sizeof path, "sys/net/ipv6/conf/%s/disable_ipv6", name);
-	fd = fd_open_beneath(s->proc, path, O_WRONLY, 0);
+	fd = fd_open_beneath(proc, path, O_WRONLY, 0);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "open %s", path);
 	return write(fd, "1", 1) == 1 ? 0 : err_sys(e, errno, "switch off IPv6 on %s", name);
 }
 
 static int
-set_up(const struct stage *s, int sock, const struct run_link *l, struct err *e)
+set_up(int proc, int sock, const struct run_link *l, struct err *e)
 {
 	bool has6 = false;
 	int index;
@@ -177,7 +177,7 @@ set_up(const struct stage *s, int sock, const struct run_link *l, struct err *e)
 		return err_sys(e, errno, "find interface %s", l->name);
 	for (size_t i = 0; i < l->addresses.n; i++)
 		has6 = has6 || strchr(l->addresses.v[i], ':') != NULL;
-	if (!has6 && no_ip6(s, l->name, e) < 0)
+	if (!has6 && no_ip6(proc, l->name, e) < 0)
 		return -1;
 	for (size_t i = 0; i < l->addresses.n; i++)
 		if (add_address(sock, index, l->addresses.v[i], l->name, e) < 0)
@@ -185,6 +185,27 @@ set_up(const struct stage *s, int sock, const struct run_link *l, struct err *e)
 	if (link_up(sock, index, l->mtu, l->name, e) < 0)
 		return -1;
 	return l->gateway != NULL && *l->gateway != '\0' ? add_default(sock, index, l->gateway, l->name, e) : 0;
+}
+
+int
+net_loopback_up(struct err *e)
+{
+	own_fd sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	return sock < 0 ? err_sys(e, errno, "netlink socket") : link_up(sock, 1, 0, "lo", e);
+}
+
+int
+net_set_up(int proc, const struct run_link_list *links, struct err *e)
+{
+	own_fd sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (sock < 0)
+		return err_sys(e, errno, "netlink socket");
+	for (size_t i = 0; i < links->n; i++)
+		if (set_up(proc, sock, &links->v[i], e) < 0)
+			return -1;
+	return 0;
 }
 
 int
@@ -200,7 +221,7 @@ stage_net(struct stage *s, struct err *e)
 	if (link_up(sock, 1, 0, "lo", e) < 0)
 		return -1;
 	for (size_t i = 0; i < s->spec->links.n; i++)
-		if (set_up(s, sock, &s->spec->links.v[i], e) < 0)
+		if (set_up(s->proc, sock, &s->spec->links.v[i], e) < 0)
 			return -1;
 	return 0;
 }

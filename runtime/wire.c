@@ -170,7 +170,7 @@ take_packet(struct wire *w, const unsigned char *p, size_t n, struct err *e)
 {
 	size_t len;
 
-	if (n < HEAD || p[0] < 1 || p[0] >= WIRE_END || (p[1] & ~FLAG_MEMFD) != 0 || p[2] != 0 || p[3] != 0)
+	if (n < HEAD || p[0] < 1 || p[0] >= WIRE_END || rows[p[0]].type == NULL || (p[1] & ~FLAG_MEMFD) != 0 || p[2] != 0 || p[3] != 0)
 		return err_set(e, ERR_PROTOCOL, "malformed packet");
 	w->kind = p[0];
 	len = (size_t)p[4] | (size_t)p[5] << 8 | (size_t)p[6] << 16 | (size_t)p[7] << 24;

@@ -140,7 +140,9 @@ REC_DECLARE(w_stdio, W_STDIO_FIELDS)
 	ROW(W_LOG_FILES, 15, w_logs,   32) \
 	ROW(W_DETACHED, 16, none,       0) \
 	/* a sandbox for copies is complete; fds: its user and mount namespaces */ \
-	ROW(W_HELD,     17, none,       2)
+	ROW(W_HELD,     17, none,       2) \
+	/* netjoin.c: what a child brings back */ \
+	ROW(W_JOINED,   24, none,       2)
 
 #define WIRE_NO_(name, no, rec, fds) name = (no),
 enum wire_kind { WIRE_MESSAGES(WIRE_NO_) WIRE_END };

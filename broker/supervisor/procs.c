@@ -23,15 +23,16 @@
 static const struct wire { const char *name; enum role a, b; } wires[] = {
 	{ "store", ROLE_BROKER, ROLE_STORED },
 	{ "net", ROLE_BROKER, ROLE_NETD },
+	{ "dns", ROLE_BROKER, ROLE_RESOLVER },
 	{ "run", ROLE_BROKER, ROLE_RUNTIME },
 	{ "idmap", ROLE_RUNTIME, ROLE_IDMAPPER },
 	{ "mount", ROLE_RUNTIME, ROLE_MOUNTER },
 	/* on which mounts for containers without a user namespace are given, and on no other */
 	{ "hostmount", ROLE_HOST_RUNTIME, ROLE_MOUNTER },
 };
-static const enum role start_order[] = { ROLE_STORED, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_NETD, ROLE_RUNTIME, ROLE_BROKER };
+static const enum role start_order[] = { ROLE_STORED, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_NETD, ROLE_RESOLVER, ROLE_RUNTIME, ROLE_BROKER };
 /* The broker first: it stops the containers through the others. */
-static const enum role stop_order[] = { ROLE_BROKER, ROLE_RUNTIME, ROLE_HOST_RUNTIME, ROLE_NETD, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_STORED };
+static const enum role stop_order[] = { ROLE_BROKER, ROLE_RUNTIME, ROLE_HOST_RUNTIME, ROLE_NETD, ROLE_RESOLVER, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_STORED };
 #define N_ROLES (sizeof start_order / sizeof *start_order)
 #define N_STOP (sizeof stop_order / sizeof *stop_order)
 
@@ -193,7 +194,7 @@ config_for(const struct engine_config *c, enum role role)
 		part.iptables = c->iptables;
 		break;
 	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_STORED: case ROLE_UNPACKER: case ROLE_LOCKER: case ROLE_ARCHIVER:
-	case ROLE_COUNT:
+	case ROLE_RESOLVER: case ROLE_COUNT:
 		break;
 	}
 	return part;
@@ -230,7 +231,7 @@ fds_for(const struct host *h, enum role role, int *fds)
 		fds[n++] = h->empty;
 		break;
 	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_IDMAPPER: case ROLE_UNPACKER:
-	case ROLE_NETD: case ROLE_LOCKER: case ROLE_ARCHIVER: case ROLE_COUNT:
+	case ROLE_NETD: case ROLE_LOCKER: case ROLE_ARCHIVER: case ROLE_RESOLVER: case ROLE_COUNT:
 		break;
 	}
 	return n;

@@ -283,6 +283,32 @@ REC_DECLARE(api_volume_remove, API_VOLUME_REMOVE_FIELDS)
 	L(network, items, NULL, REC_LIST_MAX)
 REC_DECLARE(api_networks, API_NETWORKS_FIELDS)
 
+#define CONFIG_REFERENCE_FIELDS(F, O, L) \
+	F(str, network, "Network", NAME_MAX_)
+REC_DECLARE(config_reference, CONFIG_REFERENCE_FIELDS)
+#define API_NETWORK_CREATE_FIELDS(F, O, L) \
+	F(str,  name,        "Name",       1024) \
+	F(str,  driver,      "Driver",     NAME_MAX_) \
+	F(str,  scope,       "Scope",      32) \
+	F(flag, internal,    "Internal",   1) \
+	F(flag, attachable,  "Attachable", 1) \
+	F(flag, ingress,     "Ingress",    1) \
+	F(flag, config_only, "ConfigOnly", 1) \
+	O(config_reference, config_from, "ConfigFrom") \
+	F(tri,  enable_ipv4, "EnableIPv4", 1) \
+	F(tri,  enable_ipv6, "EnableIPv6", 1) \
+	O(ipam, ipam,        "IPAM") \
+	F(kvs,  options,     "Options",    256) \
+	F(kvs,  labels,      "Labels",     256)
+REC_DECLARE(api_network_create, API_NETWORK_CREATE_FIELDS)
+/* ref: the network. endpoint: for connect; force: for disconnect */
+#define API_NETWORK_CONNECT_FIELDS(F, O, L) \
+	F(str,  ref,       NULL,             1024) \
+	F(str,  container, "Container",      1024) \
+	O(endpoint, endpoint, "EndpointConfig") \
+	F(flag, force,     "Force",          1)
+REC_DECLARE(api_network_connect, API_NETWORK_CONNECT_FIELDS)
+
 #define API_EVENTS_FIELDS(F, O, L) \
 	F(time, since,  NULL, 0) \
 	F(time, until,  NULL, 0) \
@@ -419,5 +445,10 @@ REC_DECLARE(api_archived, API_ARCHIVED_FIELDS)
 	ROW(container_export,      42, A,   api_ref,           1, none,              0) \
 	ROW(container_commit,      43, A,   api_commit,        0, api_committed,     0) \
 	ROW(volume_usage,          44, A,   none,              0, api_volume_uses,   0) \
-	ROW(container_archive,     47, A,   api_archive,       1, api_archived,      0)
+	ROW(container_archive,     47, A,   api_archive,       1, api_archived,      0) \
+	ROW(network_create,        55, A,   api_network_create, 0, api_created,      0) \
+	ROW(network_remove,        56, A,   api_ref,           0, none,              0) \
+	ROW(network_prune,         57, A,   api_filters,       0, api_pruned,        0) \
+	ROW(network_connect,       58, A,   api_network_connect, 0, none,            0) \
+	ROW(network_disconnect,    59, A,   api_network_connect, 0, none,            0)
 EDGE_DECLARE(api_edge, API_MESSAGES)

@@ -224,6 +224,15 @@ REC_DEFINE(api_volumes, API_VOLUMES_FIELDS)
 #define REC_SELF struct api_volume_remove
 REC_DEFINE(api_volume_remove, API_VOLUME_REMOVE_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct config_reference
+REC_DEFINE(config_reference, CONFIG_REFERENCE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_network_create
+REC_DEFINE(api_network_create, API_NETWORK_CREATE_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct api_network_connect
+REC_DEFINE(api_network_connect, API_NETWORK_CONNECT_FIELDS)
+#undef REC_SELF
 #define REC_SELF struct api_networks
 REC_DEFINE(api_networks, API_NETWORKS_FIELDS)
 #undef REC_SELF
@@ -308,6 +317,9 @@ REC_DEFINE(run_states, RUN_STATES_FIELDS)
 #undef REC_SELF
 #define REC_SELF struct run_stats
 REC_DEFINE(run_stats, RUN_STATS_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct run_connect
+REC_DEFINE(run_connect, RUN_CONNECT_FIELDS)
 #undef REC_SELF
 #define REC_SELF struct run_update
 REC_DEFINE(run_update, RUN_UPDATE_FIELDS)

@@ -14,7 +14,9 @@
 	F(flag, icc,        NULL, 1) \
 	F(flag, masquerade, NULL, 1) \
 	F(flag, internal,   NULL, 1) \
-	F(flag, existing,   NULL, 1)
+	F(flag, existing,   NULL, 1) \
+	/* the network was chosen by the engine: a conflict with a route of the host is an error */ \
+	F(flag, chosen,     NULL, 1)
 REC_DECLARE(net_bridge, NET_BRIDGE_FIELDS)
 #define NET_NAME_FIELDS(F, O, L) \
 	F(str, name, NULL, 15)
@@ -34,7 +36,9 @@ REC_DECLARE(net_port, NET_PORT_FIELDS)
 	F(str, address, NULL, 64) \
 	F(str, mac,     NULL, 20) \
 	F(num, mtu,     NULL, 65535) \
-	L(net_port, ports, NULL, 4096)
+	L(net_port, ports, NULL, 4096) \
+	/* net_endpoint_remove: its namespace lives on, so the link is deleted now */ \
+	F(flag, now,    NULL, 1)
 REC_DECLARE(net_endpoint, NET_ENDPOINT_FIELDS)
 #define NET_INVENTORY_FIELDS(F, O, L) \
 	F(strs, links, NULL, REC_LIST_MAX)

@@ -231,6 +231,10 @@ REC_DECLARE(run_stats, RUN_STATS_FIELDS)
 	F(strs, hidden,       NULL, 16) \
 	O(run_spec, spec,     NULL)
 REC_DECLARE(run_archive, RUN_ARCHIVE_FIELDS)
+#define RUN_CONNECT_FIELDS(F, O, L) \
+	F(str, id, NULL, ID_MAX) \
+	L(run_link, links, NULL, 64)
+REC_DECLARE(run_connect, RUN_CONNECT_FIELDS)
 
 #define RUN_MESSAGES(ROW) \
 	/*  name        no  from request       fds reply          fds */ \
@@ -253,5 +257,11 @@ REC_DECLARE(run_archive, RUN_ARCHIVE_FIELDS)
 	/* a client left with the detach keys */ \
 	ROW(run_detached, 15, B, run_id,       0,  oneway,         0) \
 	ROW(run_stats,  16, A,   run_stats,    0,  api_sample,     0) \
-	ROW(run_archive, 17, A,  run_archive,  1,  api_archived,   0)
+	ROW(run_archive, 17, A,  run_archive,  1,  api_archived,   0) \
+	/* sockets that were bound to 127.0.0.11, port 53, in the container's network namespace: UDP, and TCP that listens */ \
+	ROW(run_dns,     25, A,   run_id,       0,  none,           2) \
+	/* the network namespace of a running container */ \
+	ROW(run_netns,   26, A,   run_id,       0,  none,           1) \
+	/* sets up interfaces that netd put into a running container's network namespace; again is fine */ \
+	ROW(run_connect, 27, A,   run_connect,  0,  none,           0)
 EDGE_DECLARE(run_edge, RUN_MESSAGES)

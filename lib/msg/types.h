@@ -224,7 +224,10 @@ REC_DECLARE(endpoint_ipam, ENDPOINT_IPAM_FIELDS)
 	F(num,  global_ipv6_prefix_len, "GlobalIPv6PrefixLen", 128) \
 	F(strs, dns_names,    "DNSNames",     256) \
 	/* the host's interface while it is attached */ \
-	F(str,  link,         NULL,           15)
+	F(str,  link,         NULL,           15) \
+	/* its name inside */ \
+	F(str,  ifname,       NULL,           15) \
+	F(str,  wanted_mac,   NULL,           64)
 REC_DECLARE(endpoint, ENDPOINT_FIELDS)
 
 #define NETWORK_SETTINGS_FIELDS(F, O, L) \
@@ -390,7 +393,8 @@ REC_DECLARE(volume, VOLUME_FIELDS)
 #define IPAM_POOL_FIELDS(F, O, L) \
 	F(str, subnet,   "?Subnet",  64) \
 	F(str, ip_range, "?IPRange", 64) \
-	F(str, gateway,  "?Gateway", 64)
+	F(str, gateway,  "?Gateway", 64) \
+	F(kvs, auxiliary, "?AuxiliaryAddresses", 64)
 REC_DECLARE(ipam_pool, IPAM_POOL_FIELDS)
 #define IPAM_FIELDS(F, O, L) \
 	F(str, driver,  "Driver",  64) \
@@ -420,7 +424,9 @@ REC_DECLARE(network_member, NETWORK_MEMBER_FIELDS)
 	F(flag, config_only, "ConfigOnly", 1) \
 	L(network_member, containers, "{[Containers", MANY) \
 	F(kvs,  options,     "[Options",   256) \
-	F(kvs,  labels,      "[Labels",    256)
+	F(kvs,  labels,      "[Labels",    256) \
+	/* its interface on the host; of the default network the configuration says it */ \
+	F(str,  bridge,      NULL,         15)
 REC_DECLARE(network, NETWORK_FIELDS)
 
 /* ---- events ---- */

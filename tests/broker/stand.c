@@ -3,6 +3,7 @@
 #include "clients.h"
 #include "fd.h"
 #include "log.h"
+#include "msg/dns.h"
 #include "msg/net.h"
 #include "msg/run.h"
 #include "msg/store.h"
@@ -445,7 +446,8 @@ on_archive(struct call *c, const void *msg, struct err *e)
 static const edge_fn run_handlers[run_edge_end] = { [NO_run_prepare] = on_prepare, [NO_run_start] = on_start, [NO_run_cancel] = on_cancel,
 	[NO_run_signal] = on_signal, [NO_run_freeze] = on_ok, [NO_run_resize] = on_ok, [NO_run_attach] = on_ok, [NO_run_exec] = on_exec,
 	[NO_run_top] = on_refuse, [NO_run_logs] = on_refuse, [NO_run_delete] = on_delete, [NO_run_list] = on_list, [NO_run_update] = on_update,
-	[NO_run_stats] = on_stats, [NO_run_archive] = on_archive };
+	[NO_run_stats] = on_stats, [NO_run_archive] = on_archive,
+	[NO_run_dns] = on_refuse, [NO_run_netns] = on_refuse, [NO_run_connect] = on_refuse };
 static const edge_fn store_handlers[store_edge_end] = { [NO_store_rw_create] = on_rw_create, [NO_store_rw_remove] = on_rw_remove,
 	[NO_store_volume_create] = on_volume_create, [NO_store_volume_remove] = on_volume_remove, [NO_store_load] = on_load,
 	[NO_store_import] = on_refuse, [NO_store_save] = on_refuse, [NO_store_drop] = on_drop, [NO_store_list] = on_inventory,
@@ -453,12 +455,14 @@ static const edge_fn store_handlers[store_edge_end] = { [NO_store_rw_create] = o
 static const edge_fn net_handlers[net_edge_end] = { [NO_net_bridge_create] = on_ok, [NO_net_bridge_remove] = on_ok,
 	[NO_net_endpoint_create] = on_endpoint, [NO_net_endpoint_remove] = on_endpoint_remove, [NO_net_sync] = on_sync, [NO_net_clear] = on_ok,
 	[NO_net_port_pick] = on_pick, [NO_net_endpoint_open] = on_open };
+static const edge_fn dns_handlers[dns_edge_end] = { [NO_dns_serve] = on_ok, [NO_dns_close] = on_ok, [NO_dns_set] = on_ok, [NO_dns_unset] = on_ok,
+	[NO_dns_link] = on_ok };
 static const edge_fn api_side[api_edge_end] = { [NO_client_open] = on_ok };
 
 static struct edge **
 slot(struct stand *s, const char *name)
 {
-	return strcmp(name, "run") == 0 ? &s->run : strcmp(name, "store") == 0 ? &s->store : &s->net;
+	return strcmp(name, "run") == 0 ? &s->run : strcmp(name, "store") == 0 ? &s->store : strcmp(name, "dns") == 0 ? &s->dns : &s->net;
 }
 
 static void
@@ -466,8 +470,8 @@ on_closed(void *ctx, struct edge *edge, const struct err *why)
 {
 	struct stand *s = ctx;
 
-	for (size_t i = 0; i < 4; i++) {
-		struct edge **p = i == 0 ? &s->run : i == 1 ? &s->store : i == 2 ? &s->net : &s->api;
+	for (size_t i = 0; i < 5; i++) {
+		struct edge **p = i == 0 ? &s->run : i == 1 ? &s->store : i == 2 ? &s->net : i == 3 ? &s->dns : &s->api;
 
 		if (*p == edge)
 			*p = NULL;
@@ -478,9 +482,10 @@ on_closed(void *ctx, struct edge *edge, const struct err *why)
 void
 stand_connect(struct stand *s, const char *name)
 {
-	bool run = strcmp(name, "run") == 0, store = strcmp(name, "store") == 0;
-	struct edge_conf conf = { .table = run ? &run_edge : store ? &store_edge : &net_edge, .side = EDGE_B,
-		.handlers = run ? run_handlers : store ? store_handlers : net_handlers, .n_handlers = (size_t)(run ? run_edge_end : store ? store_edge_end : net_edge_end),
+	bool run = strcmp(name, "run") == 0, store = strcmp(name, "store") == 0, dns = strcmp(name, "dns") == 0;
+	struct edge_conf conf = { .table = run ? &run_edge : store ? &store_edge : dns ? &dns_edge : &net_edge, .side = EDGE_B,
+		.handlers = run ? run_handlers : store ? store_handlers : dns ? dns_handlers : net_handlers,
+		.n_handlers = (size_t)(run ? run_edge_end : store ? store_edge_end : dns ? dns_edge_end : net_edge_end),
 		.ctx = s, .peer = "broker", .on_closed = on_closed };
 	struct err e = ERR_INIT;
 	int fds[2];
@@ -539,6 +544,7 @@ stand_start(struct stand *s)
 	assert_int_equal(clients_add_channel(s->b.clients, "uid:0", fds[1], &e), 0);
 	stand_connect(s, "store");
 	stand_connect(s, "net");
+	stand_connect(s, "dns");
 	stand_connect(s, "run");
 	for (int i = 0; i < 100 && !s->b.recovered; i++)
 		stand_run(s, 5);
@@ -551,6 +557,7 @@ stand_crash(struct stand *s)
 	stand_kill(s, "run");
 	stand_kill(s, "store");
 	stand_kill(s, "net");
+	stand_kill(s, "dns");
 	edge_free(s->api);
 	s->api = NULL;
 	broker_close(&s->b);

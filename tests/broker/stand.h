@@ -11,7 +11,7 @@ struct stand {
 	char dir[64];
 	int dir_fd;
 	struct broker b;
-	struct edge *run, *store, *net, *api;
+	struct edge *run, *store, *net, *dns, *api;
 	/* what the stand-ins have */
 	struct stand_ctr ctrs[STAND_CONTAINERS];
 	struct index rws, volumes, layers, images;
