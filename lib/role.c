@@ -81,9 +81,10 @@ static const char *const sys_unpacker[] = { SYS_BASE, SYS_FILES, "setxattr", "ls
 static const char *const sys_monitor[] = { SYS_BASE, "openat", "unlinkat", "renameat", "renameat2", "fsync", "fdatasync", "accept4", "wait4", "waitid",
 	"kill", "pidfd_send_signal", "pidfd_open", "ioctl", "splice", "tee", "socketpair", "pipe2", "getsockname", "setsockopt", "fstatfs",
 	"signalfd4", "fallocate", "linkat", "mkdirat", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "clone", NULL };
-/* What no container and nothing else that the runtime starts has a use for; all of it needs a host capability anyway. */
-static const char *const sys_denied[] = { "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "swapon",
-	"swapoff", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "acct", "quotactl", "quotactl_fd", "nfsservctl", "iopl", "ioperm",
+/* What no container and nothing else that the runtime starts has a use for: nearly all of it needs a host capability anyway. (Not
+   adjtimex, which also reads the clock.) */
+const char *const role_denied[] = { "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "swapon",
+	"swapoff", "settimeofday", "clock_settime", "acct", "quotactl", "quotactl_fd", "nfsservctl", "iopl", "ioperm",
 	"open_by_handle_at", "io_uring_setup", "io_uring_enter", "io_uring_register", "lookup_dcookie", "vhangup", NULL };
 
 const struct role_row role_table[ROLE_COUNT] = {
@@ -161,6 +162,14 @@ enum { FILTERED = 0 };   /* the sanitizers' own calls are not in the lists */
 enum { FILTERED = 1 };
 #endif
 
+#if defined __x86_64__
+static const uint32_t other_archs[] = { SCMP_ARCH_X86, SCMP_ARCH_X32 };
+#elif defined __aarch64__
+static const uint32_t other_archs[] = { SCMP_ARCH_ARM };
+#else
+static const uint32_t other_archs[] = { SCMP_ARCH_NATIVE };
+#endif
+
 static int
 load_filter(uint32_t otherwise, uint32_t action, const char *const *names, bool nnp, bool no_code, struct err *e)
 {
@@ -172,6 +181,9 @@ load_filter(uint32_t otherwise, uint32_t action, const char *const *names, bool 
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, nnp ? 1 : 0);
 	if (r == 0)
 		(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	/* what is inherited by containers must not end programs of the machine's other call tables */
+	for (size_t i = 0; r == 0 && otherwise == SCMP_ACT_ALLOW && i < sizeof other_archs / sizeof *other_archs; i++)
+		r = seccomp_arch_add(ctx, other_archs[i]);
 	if (r < 0)
 		err_sys(e, -r, "system call filter");
 	else if ((r = add_all(ctx, action, names, no_code, e)) == 0 && (r = seccomp_load(ctx)) < 0)
@@ -270,7 +282,7 @@ role_drop(enum role role, uid_t uid, gid_t gid, struct err *e)
 
 	if (set_limit(RLIMIT_NOFILE, row->nofile, e) < 0 || set_limit(RLIMIT_NPROC, row->nproc, e) < 0)
 		return -1;
-	if (FILTERED && row->syscalls == NULL && !row->unfiltered && load_filter(SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM), sys_denied, false, false, e) < 0)
+	if (FILTERED && row->syscalls == NULL && !row->unfiltered && load_filter(SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM), role_denied, false, false, e) < 0)
 		return -1;
 	if (setgroups(0, NULL) < 0)
 		return err_sys(e, errno, "drop groups");

@@ -45,6 +45,8 @@ struct role_row {
 /* CAP_LAST_CAP and below: what a process gets that is to hold everything the kernel knows */
 #define ROLE_CAPS_ALL ((UINT64_C(1) << 41) - 1)
 
+/* What the runtime and all that it starts (containers with a user namespace) may never call. */
+extern const char *const role_denied[];
 extern const struct role_row role_table[ROLE_COUNT];
 
 /* For the supervisor's child, between fork and exec: groups, ids, capability sets (the row's as ambient), bounding set,

@@ -13,6 +13,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,23 +23,6 @@
 #include <unistd.h>
 
 #define OPTIMIZE_TREE 2
-
-static int
-to_memfd(scmp_filter_ctx ctx, int *ret_memfd, struct err *e)
-{
-	own_fd fd = memfd_create("filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int r;
-
-	if (fd < 0)
-		return err_sys(e, errno, "memory file for a system call filter");
-	r = seccomp_export_bpf(ctx, fd);
-	if (r < 0)
-		return err_sys(e, -r, "compile the system call filter");
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return err_sys(e, errno, "seal the system call filter");
-	*ret_memfd = fd_take(&fd);
-	return 0;
-}
 
 static int
 add_rule(scmp_filter_ctx ctx, uint32_t action, const char *name, const struct scmp_arg_cmp *args, unsigned n, struct err *e)
@@ -97,6 +81,7 @@ static int
 compile_default(uint64_t caps, int *ret_memfd, struct err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	struct filter_newest newest = { { 0 } };
 	int r = ctx != NULL ? 0 : err_set(e, ERR_NO_MEMORY, "system call filter");
 
 	if (r == 0 && seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, OPTIMIZE_TREE) < 0)
@@ -110,8 +95,13 @@ compile_default(uint64_t caps, int *ret_memfd, struct err *e)
 #endif
 	if (r == 0)
 		r = add_default_rules(ctx, caps, e);
+	for (size_t i = 0; filter_always[i] != NULL; i++)
+		filter_knows(&newest, filter_always[i]);
+	for (size_t i = 0; i < filter_n_caps; i++)
+		for (size_t k = 0; filter_caps[i].names[k] != NULL; k++)
+			filter_knows(&newest, filter_caps[i].names[k]);
 	if (r == 0)
-		r = to_memfd(ctx, ret_memfd, e);
+		r = filter_export(ctx, &newest, ret_memfd, e);
 	seccomp_release(ctx);
 	return r;
 }
@@ -315,21 +305,23 @@ add_arches(scmp_filter_ctx ctx, const struct seccomp_profile *p, struct err *e)
 }
 
 static int
-take_flags(const struct seccomp_profile *p, bool *ret_log, struct err *e)
+take_flags(const struct seccomp_profile *p, unsigned *ret_flags, struct err *e)
 {
 	for (size_t i = 0; i < p->flags.n; i++) {
 		const char *f = p->flags.v[i];
 
 		if (strcmp(f, "SECCOMP_FILTER_FLAG_LOG") == 0)
-			*ret_log = true;
-		else if (strcmp(f, "SECCOMP_FILTER_FLAG_TSYNC") != 0)
-			return err_set(e, ERR_UNSUPPORTED, "seccomp flag %s is not supported", f);
+			*ret_flags |= SECCOMP_FILTER_FLAG_LOG;
+		else if (strcmp(f, "SECCOMP_FILTER_FLAG_SPEC_ALLOW") == 0)
+			*ret_flags |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+		else if (strcmp(f, "SECCOMP_FILTER_FLAG_TSYNC") != 0)   /* there is one thread */
+			return err_set(e, ERR_INVALID, "seccomp flag %s is not supported", f);
 	}
 	return 0;
 }
 
 static int
-add_profile(scmp_filter_ctx ctx, const struct seccomp_profile *p, uint32_t otherwise, uint64_t caps, struct err *e)
+add_profile(scmp_filter_ctx ctx, const struct seccomp_profile *p, uint32_t otherwise, uint64_t caps, struct filter_newest *newest, struct err *e)
 {
 	for (size_t i = 0; i < p->syscalls.n; i++) {
 		const struct seccomp_rule *r = &p->syscalls.v[i];
@@ -337,7 +329,13 @@ add_profile(scmp_filter_ctx ctx, const struct seccomp_profile *p, uint32_t other
 
 		if (action_of(r->action, &r->errno_ret, &action, e) < 0)
 			return -1;
-		if (!applies(r, caps) || action == otherwise)
+		if (!applies(r, caps))
+			continue;
+		if (r->name != NULL && *r->name != '\0')
+			filter_knows(newest, r->name);
+		for (size_t k = 0; k < r->names.n; k++)
+			filter_knows(newest, r->names.v[k]);
+		if (action == otherwise)
 			continue;
 		if (r->name != NULL && *r->name != '\0' && add_custom(ctx, action, r->name, r, e) < 0)
 			return -1;
@@ -349,13 +347,14 @@ add_profile(scmp_filter_ctx ctx, const struct seccomp_profile *p, uint32_t other
 }
 
 static int
-compile_profile(const struct seccomp_profile *p, uint64_t caps, int *ret_memfd, bool *ret_log, struct err *e)
+compile_profile(const struct seccomp_profile *p, uint64_t caps, int *ret_memfd, unsigned *ret_flags, struct err *e)
 {
+	struct filter_newest newest = { { 0 } };
 	uint32_t otherwise;
 	scmp_filter_ctx ctx;
 	int r;
 
-	if (action_of(p->default_action, &p->default_errno_ret, &otherwise, e) < 0 || take_flags(p, ret_log, e) < 0)
+	if (action_of(p->default_action, &p->default_errno_ret, &otherwise, e) < 0 || take_flags(p, ret_flags, e) < 0)
 		return -1;
 	ctx = seccomp_init(otherwise);
 	if (ctx == NULL)
@@ -363,26 +362,26 @@ compile_profile(const struct seccomp_profile *p, uint64_t caps, int *ret_memfd, 
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, OPTIMIZE_TREE);
 	r = add_arches(ctx, p, e);
 	if (r == 0)
-		r = add_profile(ctx, p, otherwise, caps, e);
+		r = add_profile(ctx, p, otherwise, caps, &newest, e);
 	if (r == 0)
-		r = to_memfd(ctx, ret_memfd, e);
+		r = filter_export(ctx, otherwise == SCMP_ACT_ALLOW || otherwise == SCMP_ACT_LOG ? NULL : &newest, ret_memfd, e);
 	seccomp_release(ctx);
 	return r;
 }
 
 int
-filter_for(struct runtime *rt, const struct run_process *p, int *ret_memfd, bool *ret_log, struct err *e)
+filter_for(struct runtime *rt, const struct run_process *p, int *ret_memfd, unsigned *ret_flags, struct err *e)
 {
 	const char *mode = p->seccomp_mode != NULL ? p->seccomp_mode : "default";
 
 	*ret_memfd = -1;
-	*ret_log = false;
+	*ret_flags = 0;
 	if (strcmp(mode, "unconfined") == 0)
 		return 0;
 	if (strcmp(mode, "custom") == 0) {
 		if (p->seccomp == NULL)
 			return err_set(e, ERR_PROTOCOL, "no seccomp profile");
-		return compile_profile(p->seccomp, (uint64_t)p->caps, ret_memfd, ret_log, e);
+		return compile_profile(p->seccomp, (uint64_t)p->caps, ret_memfd, ret_flags, e);
 	}
 	if (strcmp(mode, "default") != 0 && *mode != '\0')
 		return err_set(e, ERR_INVALID, "invalid seccomp mode: %s", mode);
@@ -400,7 +399,7 @@ filter_monitor(int *ret_memfd, struct err *e)
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, OPTIMIZE_TREE);
 	r = add_names(ctx, SCMP_ACT_ALLOW, role_table[ROLE_MONITOR].syscalls, e);
 	if (r == 0)
-		r = to_memfd(ctx, ret_memfd, e);
+		r = filter_export(ctx, NULL, ret_memfd, e);
 	seccomp_release(ctx);
 	return r;
 }

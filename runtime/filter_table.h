@@ -1,5 +1,8 @@
 /* The default system call profile: what is always allowed, and what follows a capability that the container was granted. */
 #pragma once
+#include "err.h"
+
+#include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,3 +21,10 @@ extern const int filter_families[];
 extern const size_t filter_n_families;
 extern const uint64_t filter_personalities[];
 extern const size_t filter_n_personalities;
+
+/* filter_newer.c: the highest number of each call table that a profile names; what is above it does not exist for it */
+#define FILTER_ARCHS 3
+struct filter_newest { uint32_t no[FILTER_ARCHS]; };
+void filter_knows(struct filter_newest *n, const char *name);
+/* The compiled program, sealed. newest NULL: what is not named falls to the profile's default, whatever it is. */
+int filter_export(scmp_filter_ctx ctx, const struct filter_newest *newest, int *ret_memfd, struct err *e) must_check;

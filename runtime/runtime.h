@@ -254,5 +254,5 @@ int cg_put_num(struct box *b, const char *controller, const char *file, int64_t 
 int cg_limits(struct runtime *rt, struct box *b, const struct run_limits *l, struct err *e) must_check;
 
 /* filter.c: system call filters */
-int filter_for(struct runtime *rt, const struct run_process *p, int *ret_memfd, bool *ret_log, struct err *e) must_check;
+int filter_for(struct runtime *rt, const struct run_process *p, int *ret_memfd, unsigned *ret_flags, struct err *e) must_check;   /* flags: SECCOMP_FILTER_FLAG_* */
 int filter_monitor(int *ret_memfd, struct err *e) must_check;

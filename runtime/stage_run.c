@@ -317,7 +317,7 @@ load_seccomp(struct stage *s, int memfd, struct err *e)
 	if (n <= 0 || (size_t)n > size || (size_t)n % sizeof *code != 0)
 		r = err_set(e, ERR_SYSTEM, "the system call filter is malformed");
 	prog.len = r == 0 ? (unsigned short)((size_t)n / sizeof *code) : 0;
-	if (r == 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, s->w->seccomp_log ? SECCOMP_FILTER_FLAG_LOG : 0, &prog) < 0)
+	if (r == 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, (unsigned)s->w->seccomp_flags, &prog) < 0)
 		r = err_sys(e, errno, "load the system call filter");
 	free(code);
 	return r;

@@ -167,15 +167,15 @@ open_dir(struct box *b, int *ret_fd, struct err *e)
 static int
 collect(struct box *b, const struct run_spec *spec, struct w_spec *w, int *fds, size_t *n, struct err *e)
 {
-	bool log = false;
+	unsigned flags = 0;
 	int filter;
 
-	if (filter_for(b->rt, spec->process, &filter, &log, e) < 0)
+	if (filter_for(b->rt, spec->process, &filter, &flags, e) < 0)
 		return -1;
 	if (filter >= 0)
 		fds[(*n)++] = filter;
 	w->seccomp = filter >= 0;
-	w->seccomp_log = log;
+	w->seccomp_flags = flags;
 	if (spec->init && (fds[(*n)++] = fcntl(b->rt->init_bin, F_DUPFD_CLOEXEC, 3)) < 0)
 		return err_sys(e, errno, "init");
 	if (give_mounts(b, spec, fds, FDS_MAX, n, e) < 0)
@@ -264,16 +264,16 @@ exec_start(struct mon *m, const struct run_exec *x, int client, struct err *e)
 	struct w_start s = { .log_driver = (char *)(uintptr_t)"none", .cgroup = (char *)(uintptr_t)"" };
 	own_fd dir = fd_open_beneath(b->rt->containers, b->id, O_RDONLY | O_DIRECTORY, 0), listener = -1, filter = -1;
 	char name[96];
-	bool log = false;
+	unsigned flags = 0;
 	int got;
 
 	if (dir < 0)
 		return err_sys(e, errno, "open the container's directory");
-	if (filter_for(b->rt, x->process, &got, &log, e) < 0 || make_listener(b->rt, x->exec, &listener, e) < 0)
+	if (filter_for(b->rt, x->process, &got, &flags, e) < 0 || make_listener(b->rt, x->exec, &listener, e) < 0)
 		return -1;
 	filter = got;
 	w.seccomp = filter >= 0;
-	w.seccomp_log = log;
+	w.seccomp_flags = flags;
 	w.nfds = filter >= 0 ? 1 : 0;
 	plan_start(b, x->process, x->exec, &s);
 	snprintf(name, sizeof name, "%s.state", x->exec);

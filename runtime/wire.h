@@ -110,7 +110,7 @@ REC_DECLARE(w_logs, W_LOGS_FIELDS)
 	F(num,  own, NULL, UINT32_MAX) \
 	F(num,  nfds, NULL, 4096) \
 	F(flag, no_shm, NULL, 1) \
-	F(flag, seccomp_log, NULL, 1) \
+	F(num,  seccomp_flags, NULL, UINT32_MAX) \
 	/* build the root and stay in it: only files are copied. W_HELD (or W_FAILED) then goes to the runtime */ \
 	F(flag, hold, NULL, 1)
 REC_DECLARE(w_spec, W_SPEC_FIELDS)
