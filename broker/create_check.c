@@ -23,7 +23,6 @@ check_not_built(const struct host_config *h, struct err *e)
 	const struct { bool set; const char *what; } rules[] = {
 		{ h->device_requests.n > 0, "HostConfig.DeviceRequests" },
 		{ h->storage_opt.n > 0, "HostConfig.StorageOpt" },
-		{ h->links.n > 0, "HostConfig.Links" },
 		{ text_set(h->volume_driver) && !text_same(h->volume_driver, "local"), "HostConfig.VolumeDriver" },
 		{ text_set(h->cgroup), "HostConfig.Cgroup" },
 		{ h->cpu_count != 0, "HostConfig.CpuCount" },

@@ -2,6 +2,7 @@
 #include "create.h"
 
 #include "broker.h"
+#include "links.h"
 #include "nets.h"
 #include "text.h"
 
@@ -274,5 +275,5 @@ create_networks(struct creation *c, struct err *e)
 	if (check_mode(c, e) < 0 || check_extra_hosts(h, e) < 0 || check_bindings(c, e) < 0 || resolve_container(c, &h->network_mode, e) < 0 ||
 	    resolve_container(c, &h->ipc_mode, e) < 0 || resolve_container(c, &h->pid_mode, e) < 0)
 		return -1;
-	return add_endpoints(c, e);
+	return add_endpoints(c, e) < 0 || links_check(c, e) < 0 ? -1 : 0;
 }

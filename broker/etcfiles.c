@@ -2,6 +2,7 @@
 #include "broker.h"
 #include "create.h"
 #include "lifecycle.h"
+#include "links.h"
 #include "text.h"
 
 static const char standard_hosts[] =
@@ -42,6 +43,7 @@ etc_hosts(struct ctr *c, struct arena *a, char **ret, struct err *e)
 			address = gateway;
 		buf_printf(&b, "%s\t%.*s\n", address, (int)(colon - s), s);
 	}
+	links_hosts(c, &b);
 	for (size_t i = 0; i < c->rec.network_settings->networks.n; i++)
 		if (net_is_attached(&c->rec.network_settings->networks.v[i]))
 			put_own_name(&b, c, text_or_empty(c->rec.network_settings->networks.v[i].ip_address));

@@ -9,6 +9,7 @@
 #include "dns.h"
 #include "events.h"
 #include "lifecycle.h"
+#include "links.h"
 #include "log.h"
 #include "text.h"
 
@@ -232,6 +233,11 @@ take_address(struct ctr *c, struct endpoint *n, struct net *net, uint32_t *ret, 
 {
 	const char *wish = n->ipam_config != NULL ? n->ipam_config->ipv4_address : NULL;
 
+	/* the same as last time if it is free: others may have been told of it (links) */
+	if (!text_set(wish) && net_is_predefined(net) && c->last_address != 0 && ipam_take_this(net->pool, c->last_address)) {
+		*ret = c->last_address;
+		return 0;
+	}
 	if (!text_set(wish))
 		return ipam_take(net->pool, ret, e);
 	if (!text_to_ip4(wish, ret) || !ipam_take_this(net->pool, *ret))
@@ -240,12 +246,15 @@ take_address(struct ctr *c, struct endpoint *n, struct net *net, uint32_t *ret, 
 }
 
 static void
-give_back(struct net *net, const struct endpoint *n)
+give_back(struct ctr *c, struct net *net, const struct endpoint *n)
 {
 	uint32_t address;
 
-	if (net != NULL && net->pool != NULL && text_to_ip4(text_or_empty(n->ip_address), &address))
-		ipam_give_back(net->pool, address);
+	if (net == NULL || net->pool == NULL || !text_to_ip4(text_or_empty(n->ip_address), &address))
+		return;
+	ipam_give_back(net->pool, address);
+	if (net_is_predefined(net))
+		c->last_address = address;
 }
 
 int
@@ -370,7 +379,7 @@ net_endpoint_of(const struct ctr *c, size_t at, struct arena *a, struct net_endp
 	*ret = (struct net_endpoint){ .link = n->link, .bridge = bridge.name, .mac = n->mac_address, .mtu = bridge.mtu };
 	ret->ifname = n->ifname;
 	ret->address = arena_printf(a, "%s/%lld", text_or_empty(n->ip_address), (long long)n->ip_prefix_len);
-	if (ret->address == NULL)
+	if (ret->address == NULL || (text_same(n->network, "bridge") && links_reach(c, a, ret, &ignored) < 0))
 		return -1;
 	return n == net_gateway_endpoint(c) ? fill_ports(c, a, ret) : 0;
 }
@@ -515,7 +524,7 @@ net_endpoint_close(struct ctr *c, struct endpoint *n)
 {
 	if (!net_is_attached(n))
 		return;
-	give_back(net_of(c->b, n), n);
+	give_back(c, net_of(c->b, n), n);
 	n->endpoint_id = n->gateway = n->ip_address = n->link = n->ifname = NULL;
 	n->mac_address = n->wanted_mac;
 	n->ip_prefix_len = 0;

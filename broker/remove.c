@@ -6,6 +6,7 @@
 #include "images.h"
 #include "kinds.h"
 #include "lifecycle.h"
+#include "links.h"
 #include "log.h"
 #include "text.h"
 #include "volumes.h"
@@ -309,16 +310,38 @@ remove_container(struct ctr *c, struct call *call, bool force, bool volumes, voi
 	return 0;
 }
 
+/* "/self/alias": the link goes, both containers stay. It counts from the next start on. */
+static int
+remove_link(struct call *call, const char *ref, struct err *e)
+{
+	const char *slash = strrchr(text_or_empty(ref), '/');
+	char *self = slash != NULL && slash != ref ? arena_strn(&call->arena, ref, (size_t)(slash - ref)) : NULL;
+	struct ctr *c;
+
+	if (self == NULL)
+		return err_set(e, ERR_INVALID, "Conflict, cannot remove the default link name of the container");
+	c = ctr_find(client_broker(call), self, e);
+	if (c == NULL)
+		return -1;
+	if (!links_remove(c, slash + 1))
+		return err_set(e, ERR_NOT_FOUND, "Cannot get parent %s for link %s", self, ref);
+	if (ctr_save(c, true, e) < 0)
+		return -1;
+	call_ok(call);
+	return 0;
+}
+
 int
 handle_container_remove(struct call *call, const void *msg, struct err *e)
 {
 	const struct api_remove *m = msg;
-	struct ctr *c = ctr_find(client_broker(call), m->ref, e);
+	struct ctr *c;
 
+	if (m->link)
+		return remove_link(call, m->ref, e);
+	c = ctr_find(client_broker(call), m->ref, e);
 	if (c == NULL)
 		return -1;
-	if (m->link)
-		return err_set(e, ERR_UNSUPPORTED, "removing links is not implemented by Bulwark yet");
 	return remove_container(c, call, m->force, m->volumes, NULL, NULL, e);
 }
 

@@ -3,6 +3,7 @@
 #include "caps.h"
 #include "create.h"
 #include "lifecycle.h"
+#include "links.h"
 #include "limits.h"
 #include "logplan.h"
 #include "text.h"
@@ -30,6 +31,8 @@ fill_env(struct ctr *c, bool tty, struct arena *a, struct strs *ret, struct err 
 
 	if (hostname == NULL || !strs_add(&base, a, default_path) || !strs_add(&base, a, hostname) || (tty && !strs_add(&base, a, "TERM=xterm")))
 		return err_memory(e);
+	if (links_env(c, a, &base, e) < 0)
+		return -1;
 	return merge_env(ret, &base, &c->rec.config->env, a, e);
 }
 

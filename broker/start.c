@@ -7,6 +7,7 @@
 #include "health.h"
 #include "kinds.h"
 #include "lifecycle.h"
+#include "links.h"
 #include "log.h"
 #include "text.h"
 
@@ -80,7 +81,7 @@ prepare(struct op *op)
 	struct err e = ERR_INIT;
 
 	if (check_donor(c, h->network_mode, false, &e) < 0 || check_donor(c, h->pid_mode, false, &e) < 0 ||
-	    check_donor(c, h->ipc_mode, true, &e) < 0) {
+	    check_donor(c, h->ipc_mode, true, &e) < 0 || links_ready(c, &e) < 0) {
 		op_failed(op, &e);
 		return;
 	}

@@ -36,6 +36,7 @@ struct ctr {
 	struct loop_timer restart;
 	int64_t backoff_ns;
 	size_t attached_before_start;
+	uint32_t last_address;         /* that it had on the default network, 0: none */
 	bool making;                   /* not recorded yet: nobody finds it, but its name is taken */
 	bool in_doubt;                 /* the runtime died while starting it */
 	bool endpoint;                 /* netd was told of its endpoints */

@@ -3,6 +3,7 @@
  *
  *   map ports_any { proto . port : address . port }    published on every local address
  *   map ports_ip  { proto . address . port : ... }     published on one
+ *   set reaches   { source . proto . address . port }  links between containers that are kept apart
  *   chain raw      prerouting -300: nobody reaches a container's address but through its bridge or a published port, and
  *                  nobody on a bridge reaches the host's loopback addresses
  *   chain pre      prerouting dstnat, chain out: output dstnat: published ports
@@ -64,16 +65,18 @@ chain(struct nl *nl, const char *name, const char *type, uint32_t hook, int32_t 
 }
 
 static void
-map(struct nl *nl, const char *name, uint32_t id, uint32_t key_type, uint32_t key_len)
+set(struct nl *nl, const char *name, uint32_t id, uint32_t key_type, uint32_t key_len, bool map)
 {
 	message(nl, NFT_MSG_NEWSET, NLM_F_CREATE, true);
 	nl_str(nl, NFTA_SET_TABLE, FW_TABLE);
 	nl_str(nl, NFTA_SET_NAME, name);
-	nl_be32(nl, NFTA_SET_FLAGS, NFT_SET_MAP);
+	nl_be32(nl, NFTA_SET_FLAGS, map ? NFT_SET_MAP : 0);
 	nl_be32(nl, NFTA_SET_KEY_TYPE, key_type);
 	nl_be32(nl, NFTA_SET_KEY_LEN, key_len);
-	nl_be32(nl, NFTA_SET_DATA_TYPE, TYPE_ADDR << 6 | TYPE_PORT);
-	nl_be32(nl, NFTA_SET_DATA_LEN, 8);
+	if (map) {
+		nl_be32(nl, NFTA_SET_DATA_TYPE, TYPE_ADDR << 6 | TYPE_PORT);
+		nl_be32(nl, NFTA_SET_DATA_LEN, 8);
+	}
 	nl_be32(nl, NFTA_SET_ID, id);
 }
 
@@ -308,8 +311,21 @@ static void
 forward_rules(struct nl *nl, const struct fw_bridge *b, size_t n)
 {
 	struct rule r = rule_begin(nl, "forward");
+	struct expr x;
 
 	ct_has(&r, NFT_CT_STATE, NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
+	verdict(&r, NF_ACCEPT);
+	rule_end(&r);
+	/* ip saddr . meta l4proto . ip daddr . th dport @reaches accept */
+	r = rule_begin(nl, "forward");
+	payload(&r, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, REG);
+	meta(&r, NFT_META_L4PROTO, REG + 1);
+	payload(&r, NFT_PAYLOAD_NETWORK_HEADER, 16, 4, REG + 2);
+	payload(&r, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, REG + 3);
+	x = expr_begin(&r, "lookup");
+	nl_str(nl, NFTA_LOOKUP_SET, "reaches");
+	nl_be32(nl, NFTA_LOOKUP_SREG, REG);
+	expr_end(&r, x);
 	verdict(&r, NF_ACCEPT);
 	rule_end(&r);
 	for (size_t i = 0; i < n; i++) {
@@ -353,8 +369,9 @@ fw_build(struct nl *nl, const struct fw_bridge *b, size_t n, bool fresh, struct 
 		/* made first, so that removing it never fails */
 		named(nl, NFT_MSG_DELTABLE, 0, NFTA_TABLE_NAME);
 		named(nl, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFTA_TABLE_NAME);
-		map(nl, "ports_any", 1, TYPE_PROTO << 6 | TYPE_PORT, 8);
-		map(nl, "ports_ip", 2, TYPE_PROTO << 12 | TYPE_ADDR << 6 | TYPE_PORT, 12);
+		set(nl, "ports_any", 1, TYPE_PROTO << 6 | TYPE_PORT, 8, true);
+		set(nl, "ports_ip", 2, TYPE_PROTO << 12 | TYPE_ADDR << 6 | TYPE_PORT, 12, true);
+		set(nl, "reaches", 3, TYPE_ADDR << 18 | TYPE_PROTO << 12 | TYPE_ADDR << 6 | TYPE_PORT, 16, false);
 	} else {
 		named(nl, NFT_MSG_DELRULE, 0, NFTA_RULE_TABLE);   /* all rules of the table */
 	}
@@ -408,6 +425,42 @@ element(struct nl *nl, const struct fw_port *p, bool with_data)
 	nl_end(nl, elem);
 }
 
+static void
+element_of(struct nl *nl, const char *name, bool open)
+{
+	message(nl, open ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, open ? NLM_F_CREATE | NLM_F_EXCL : 0, true);
+	nl_str(nl, NFTA_SET_ELEM_LIST_TABLE, FW_TABLE);
+	nl_str(nl, NFTA_SET_ELEM_LIST_SET, name);
+}
+
+int
+fw_reaches(struct nl *nl, const struct fw_reach *p, size_t n, bool open, struct err *e)
+{
+	if (n == 0)
+		return 0;
+	nl_begin(nl);
+	batch(nl, NFNL_MSG_BATCH_BEGIN);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char key[16] = { 0 };
+		uint32_t from = htonl(p[i].from), to = htonl(p[i].to);
+		uint16_t port = htons(p[i].port);
+		size_t list, elem;
+
+		memcpy(key, &from, 4);
+		key[4] = p[i].proto;
+		memcpy(key + 8, &to, 4);
+		memcpy(key + 12, &port, 2);
+		element_of(nl, "reaches", open);
+		list = nl_nest(nl, NFTA_SET_ELEM_LIST_ELEMENTS);
+		elem = nl_nest(nl, NFTA_LIST_ELEM);
+		value(nl, NFTA_SET_ELEM_KEY, key, sizeof key);
+		nl_end(nl, elem);
+		nl_end(nl, list);
+	}
+	batch(nl, NFNL_MSG_BATCH_END);
+	return nl_talk(nl, open ? "open links" : "close links", e);
+}
+
 int
 fw_ports(struct nl *nl, const struct fw_port *p, size_t n, bool open, struct err *e)
 {
@@ -418,9 +471,7 @@ fw_ports(struct nl *nl, const struct fw_port *p, size_t n, bool open, struct err
 	for (size_t i = 0; i < n; i++) {
 		size_t list;
 
-		message(nl, open ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, open ? NLM_F_CREATE | NLM_F_EXCL : 0, true);
-		nl_str(nl, NFTA_SET_ELEM_LIST_TABLE, FW_TABLE);
-		nl_str(nl, NFTA_SET_ELEM_LIST_SET, p[i].host_ip != 0 ? "ports_ip" : "ports_any");
+		element_of(nl, p[i].host_ip != 0 ? "ports_ip" : "ports_any", open);
 		list = nl_nest(nl, NFTA_SET_ELEM_LIST_ELEMENTS);
 		element(nl, &p[i], open);
 		nl_end(nl, list);

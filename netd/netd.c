@@ -36,6 +36,13 @@ struct port {
 	struct port *next;
 };
 
+/* A link: what one endpoint reaches. */
+struct reach {
+	struct fw_reach fw;
+	char link[16];
+	struct reach *next;
+};
+
 struct netd {
 	struct edge *edge;
 	struct nl route, filter;
@@ -44,6 +51,7 @@ struct netd {
 	struct fw_bridge bridges[MAX_BRIDGES];
 	size_t n_bridges;
 	struct port *ports;
+	struct reach *reaches;
 	unsigned next_pick;
 };
 
@@ -60,7 +68,7 @@ set_sysctl(struct netd *n, const char *path, const char *value, struct err *e)
 }
 
 static int
-bridge_sysctls(struct netd *n, const char *name, struct err *e)
+bridge_sysctls(struct netd *n, const char *name, bool apart, struct err *e)
 {
 	char path[64];
 
@@ -74,7 +82,9 @@ bridge_sysctls(struct netd *n, const char *name, struct err *e)
 	err_clear(e);
 	if (n->forward && set_sysctl(n, "ipv4/ip_forward", "1", e) < 0)
 		return -1;
-	return 0;
+	/* containers that the bridge keeps apart find each other through the host, where the forward chain lets links pass and nothing else */
+	snprintf(path, sizeof path, "ipv4/conf/%s/proxy_arp_pvlan", name);
+	return set_sysctl(n, path, apart && n->firewall ? "1" : "0", e);
 }
 
 static struct fw_bridge *
@@ -121,7 +131,7 @@ make_bridge(struct netd *n, const struct net_bridge *m, struct err *e)
 	}
 	if (!l.found && (bridge_make(&n->route, m->name, address, (uint32_t)m->mtu, e) < 0 || link_find(&n->route, m->name, &l, e) < 0))
 		return -1;
-	if ((!m->existing && address_set(&n->route, l.index, address, prefix, e) < 0) || bridge_sysctls(n, m->name, e) < 0)
+	if ((!m->existing && address_set(&n->route, l.index, address, prefix, e) < 0) || bridge_sysctls(n, m->name, !m->icc, e) < 0)
 		return -1;
 	b = bridge_of(n, m->name);
 	if (b == NULL && n->n_bridges == MAX_BRIDGES)
@@ -327,6 +337,56 @@ reserve_ports(struct netd *n, const struct net_endpoint *m, uint32_t to_ip, stru
 	return 0;
 }
 
+static void
+drop_reaches(struct netd *n, const char *link)
+{
+	for (struct reach **slot = &n->reaches; *slot != NULL;) {
+		struct reach *p = *slot;
+		struct err e = ERR_INIT;
+
+		if (link != NULL && strcmp(p->link, link) != 0) {
+			slot = &p->next;
+			continue;
+		}
+		if (link != NULL && fw_reaches(&n->filter, &p->fw, 1, false, &e) < 0)
+			log_err(LOG_WARN, &e, "close a link of %s", link);
+		*slot = p->next;
+		free(p);
+	}
+}
+
+/* All of them or none. Both ends must be on the endpoint's own bridge. */
+static int
+add_reaches(struct netd *n, const struct net_endpoint *m, uint32_t from, struct err *e)
+{
+	const struct fw_bridge *b = m->bridge != NULL ? bridge_of(n, m->bridge) : NULL;
+
+	for (size_t i = 0; n->firewall && i < m->reaches.n; i++) {
+		const struct net_reach *r = &m->reaches.v[i];
+		struct reach *p = calloc(1, sizeof *p);
+		bool tcp = r->proto != NULL && strcmp(r->proto, "tcp") == 0;
+
+		if (p == NULL || b == NULL || r->address == NULL || !text_to_ip4(r->address, &p->fw.to) || r->port < 1 || r->port > 65535 ||
+		    ((p->fw.to ^ b->network) & (b->prefix == 0 ? 0 : UINT32_MAX << (32 - b->prefix))) != 0 || (!tcp && (r->proto == NULL || strcmp(r->proto, "udp") != 0))) {
+			free(p);
+			drop_reaches(n, m->link);
+			return err_set(e, ERR_INVALID, "malformed link of %s", m->link);
+		}
+		p->fw.from = from;
+		p->fw.proto = tcp ? IPPROTO_TCP : IPPROTO_UDP;
+		p->fw.port = (uint16_t)r->port;
+		(void)text_copy(p->link, sizeof p->link, m->link);
+		if (fw_reaches(&n->filter, &p->fw, 1, true, e) < 0) {
+			free(p);
+			drop_reaches(n, m->link);
+			return -1;
+		}
+		p->next = n->reaches;
+		n->reaches = p;
+	}
+	return 0;
+}
+
 static bool
 parse_mac(const char *s, unsigned char mac[6])
 {
@@ -387,8 +447,9 @@ on_endpoint_create(struct call *c, const void *msg, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "the bridge %s is gone", b->name);
 	if (reserve_ports(n, m, address, e) < 0)
 		return -1;
-	if (veth_make(&n->route, m->link, l.index, m->ifname, c->fds[0], mac, (uint32_t)m->mtu, e) < 0 ||
+	if (add_reaches(n, m, address, e) < 0 || veth_make(&n->route, m->link, l.index, m->ifname, c->fds[0], mac, (uint32_t)m->mtu, e) < 0 ||
 	    (!b->icc && !bridged_frames_are_filtered(n) && port_isolate(&n->route, m->link, e) < 0)) {
+		drop_reaches(n, m->link);
 		drop_ports(n, m->link);
 		return -1;
 	}
@@ -418,7 +479,8 @@ on_endpoint_remove(struct call *c, const void *msg, struct err *e)
 
 	if (!is_ifname(m->link))
 		return err_set(e, ERR_INVALID, "malformed endpoint");
-	drop_ports(c->ctx, m->link);
+	drop_ports(n, m->link);
+	drop_reaches(n, m->link);
 	/* else the link ends with its namespace: deleting it here waits for a grace period */
 	if (m->now && (link_find(&n->route, m->link, &l, e) < 0 || (l.found && l.group == LINK_GROUP && link_delete(&n->route, l.index, e) < 0)))
 		return -1;
@@ -483,6 +545,7 @@ on_sync(struct call *c, const void *msg, struct err *e)
 		if (make_bridge(n, &m->bridges.v[i], e) < 0)
 			return -1;
 	forget_ports(n);
+	drop_reaches(n, NULL);
 	if (build_firewall(n, true, e) < 0)
 		return -1;
 	for (size_t i = 0; i < m->endpoints.n; i++) {
@@ -494,7 +557,7 @@ on_sync(struct call *c, const void *msg, struct err *e)
 
 		snprintf(text, sizeof text, "%s%s", p->address != NULL ? p->address : "", p->address != NULL && strchr(p->address, '/') != NULL ? "" : "/32");
 		if (!is_ifname(p->link) || !text_to_cidr4(text, &address, &prefix) || reserve_ports(n, p, address, &one) < 0 ||
-		    switch_ports(n, p->link, true, &one) < 0)
+		    switch_ports(n, p->link, true, &one) < 0 || add_reaches(n, p, address, &one) < 0)
 			log_err(LOG_ERROR, &one, "ports of %s stay closed", p->link != NULL ? p->link : "?");
 	}
 	call_ok(c);
@@ -507,6 +570,7 @@ on_clear(struct call *c, const void *msg, struct err *e)
 	struct netd *n = c->ctx;
 
 	forget_ports(n);
+	drop_reaches(n, NULL);
 	n->n_bridges = 0;
 	if (remove_others(n, NULL, e) < 0 || (n->firewall && fw_remove(&n->filter, e) < 0))
 		return -1;

@@ -10,6 +10,9 @@ REC_DEFINE(net_name, NET_NAME_FIELDS)
 #define REC_SELF struct net_port
 REC_DEFINE(net_port, NET_PORT_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct net_reach
+REC_DEFINE(net_reach, NET_REACH_FIELDS)
+#undef REC_SELF
 #define REC_SELF struct net_endpoint
 REC_DEFINE(net_endpoint, NET_ENDPOINT_FIELDS)
 #undef REC_SELF

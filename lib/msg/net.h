@@ -28,6 +28,12 @@ REC_DECLARE(net_name, NET_NAME_FIELDS)
 	F(num, host_port,      NULL, 65535) \
 	F(num, container_port, NULL, 65535)
 REC_DECLARE(net_port, NET_PORT_FIELDS)
+/* What an endpoint may reach on its own bridge although containers are kept apart there (a link). */
+#define NET_REACH_FIELDS(F, O, L) \
+	F(str, address, NULL, 64) \
+	F(str, proto,   NULL, 8) \
+	F(num, port,    NULL, 65535)
+REC_DECLARE(net_reach, NET_REACH_FIELDS)
 /* link: the host's interface name, never reused; inside the namespace it is called ifname ("eth0"), with mac. */
 #define NET_ENDPOINT_FIELDS(F, O, L) \
 	F(str, link,    NULL, 15) \
@@ -38,7 +44,8 @@ REC_DECLARE(net_port, NET_PORT_FIELDS)
 	F(num, mtu,     NULL, 65535) \
 	L(net_port, ports, NULL, 4096) \
 	/* net_endpoint_remove: its namespace lives on, so the link is deleted now */ \
-	F(flag, now,    NULL, 1)
+	F(flag, now,    NULL, 1) \
+	L(net_reach, reaches, NULL, 1024)
 REC_DECLARE(net_endpoint, NET_ENDPOINT_FIELDS)
 #define NET_INVENTORY_FIELDS(F, O, L) \
 	F(strs, links, NULL, REC_LIST_MAX)
