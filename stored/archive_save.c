@@ -3,7 +3,7 @@
 #include "fd.h"
 #include "json.h"
 #include "recipe.h"
-#include "tarout.h"
+#include "tar_out.h"
 #include "text.h"
 
 #include <errno.h>
@@ -40,9 +40,9 @@ put_part(void *ctx, const void *p, size_t n, struct err *e)
 static int
 put_dir(struct save *s, const char *name, struct err *e)
 {
-	const struct tar_header h = { .name = name, .type = TAR_DIR, .mode = 0755 };
+	const struct stat st = { .st_mode = S_IFDIR | 0755 };
 
-	return tar_out_header(&s->out, &h, e);
+	return tar_out_entry(&s->out, name, TAR_DIR, &st, NULL, NULL, 0, e);
 }
 
 /* Does the blob still have to be written? */
@@ -84,7 +84,7 @@ put_layer(struct save *s, const struct image_layer *l, uint64_t *ret_size, struc
 {
 	struct part part = { .s = s };
 	char name[100], info[128];
-	struct tar_header h = { .name = name, .type = TAR_FILE, .mode = 0644 };
+	struct stat st = { .st_mode = S_IFREG | 0644 };
 	const char *hex;
 	own_fd layers = fd_open_beneath(s->store, "layers", O_PATH | O_DIRECTORY, 0), dir = -1;
 	bool new;
@@ -99,8 +99,8 @@ put_layer(struct save *s, const struct image_layer *l, uint64_t *ret_size, struc
 	if (is_new(s, hex, &new, e) < 0 || !new)
 		return new ? -1 : 0;
 	snprintf(name, sizeof name, "blobs/sha256/%s", hex);
-	h.size = part.left;
-	if (tar_out_header(&s->out, &h, e) < 0 ||
+	st.st_size = (off_t)part.left;
+	if (tar_out_entry(&s->out, name, TAR_FILE, &st, NULL, NULL, 0, e) < 0 ||
 	    recipe_replay(dir, &(struct recipe_sink){ .put = put_part, .ctx = &part }, e) < 0)
 		return -1;
 	if (part.left != 0)
@@ -238,7 +238,7 @@ save_images(int store, int out, const struct store_save *what, struct err *e)
 
 	if (what->images.n == 0)
 		return err_set(e, ERR_INVALID, "no image to save");
-	tar_out_open(&s.out, out, 0);
+	tar_out_init(&s.out, out);
 	r = put_all(&s, what, e);
 	tar_out_done(&s.out);
 	buf_done(&s.manifest);

@@ -62,8 +62,17 @@ flush(struct tar_out *t, struct err *e)
 }
 
 static int
-put(struct tar_out *t, const void *p, size_t n, struct err *e)
+charge(struct tar_out *t, uint64_t n, struct err *e)
 {
+	t->passed += n;
+	return t->limit > 0 && t->passed > t->limit ? err_sys(e, ENOSPC, "write the archive") : 0;
+}
+
+int
+tar_out_put(struct tar_out *t, const void *p, size_t n, struct err *e)
+{
+	if (charge(t, n, e) < 0)
+		return -1;
 	if (n > OUT_SIZE - t->buf.used && flush(t, e) < 0)
 		return -1;
 	if (n > OUT_SIZE)
@@ -80,7 +89,7 @@ tar_out_zeros(struct tar_out *t, uint64_t n, struct err *e)
 	while (n > 0) {
 		size_t piece = n < sizeof none ? (size_t)n : sizeof none;
 
-		if (put(t, none, piece, e) < 0)
+		if (tar_out_put(t, none, piece, e) < 0)
 			return -1;
 		n -= piece;
 	}
@@ -188,7 +197,7 @@ put_head(struct tar_out *t, const struct head *h, struct err *e)
 	for (size_t i = 0; i < TAR_BLOCK; i++)
 		sum += (unsigned char)b[i];
 	snprintf(b + 148, 8, "%06o", sum);
-	return put(t, b, TAR_BLOCK, e);
+	return tar_out_put(t, b, TAR_BLOCK, e);
 }
 
 static int
@@ -198,7 +207,7 @@ put_pax(struct tar_out *t, const struct buf *records, const struct head *h, stru
 
 	if (records->failed)
 		return err_set(e, ERR_LIMIT, "what is to be said of \"%.100s\" does not fit into an archive", h->name);
-	if (put_head(t, &x, e) < 0 || put(t, records->data, records->used, e) < 0)
+	if (put_head(t, &x, e) < 0 || tar_out_put(t, records->data, records->used, e) < 0)
 		return -1;
 	return tar_out_pad(t, records->used, e);
 }
@@ -235,6 +244,16 @@ tar_out_entry(struct tar_out *t, const char *name, char type, const struct stat 
 	return put_head(t, &h, e);
 }
 
+int
+tar_out_file(struct tar_out *t, const char *name, const void *data, size_t n, struct err *e)
+{
+	const struct stat st = { .st_mode = S_IFREG | 0644, .st_size = (off_t)n };
+
+	if (tar_out_entry(t, name, TAR_FILE, &st, NULL, NULL, 0, e) < 0 || tar_out_put(t, data, n, e) < 0)
+		return -1;
+	return tar_out_pad(t, n, e);
+}
+
 /* ---- content ---- */
 
 static int
@@ -263,6 +282,8 @@ tar_out_from(struct tar_out *t, int fd, uint64_t n, struct err *e)
 	bool can_splice = n >= SPLICE_MIN;
 	uint64_t done = 0;
 
+	if (charge(t, n, e) < 0)
+		return -1;
 	if (can_splice && flush(t, e) < 0)
 		return -1;
 	while (n > 0) {
@@ -281,8 +302,10 @@ tar_out_from(struct tar_out *t, int fd, uint64_t n, struct err *e)
 		} else if (read_piece(t, fd, n, &done, e) < 0) {
 			return -1;
 		}
-		if (done == 0)
+		if (done == 0) {
+			t->passed -= n;
 			return tar_out_zeros(t, n, e);   /* it became shorter meanwhile */
+		}
 		n -= done;
 	}
 	return 0;

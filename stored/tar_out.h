@@ -11,6 +11,7 @@ struct tar_out {
 	int fd;
 	struct buf buf;                  /* what is not written yet */
 	void (*moved)(void);             /* called whenever the reader took something; may be NULL */
+	uint64_t passed, limit;          /* more than limit bytes are ENOSPC; 0: no limit */
 };
 
 void tar_out_init(struct tar_out *t, int fd);
@@ -18,6 +19,10 @@ void tar_out_done(struct tar_out *t);
 /* Content of st->st_size bytes must follow for a file ('0') that is not a link to an earlier one. Attributes are those of the caller's choice. */
 int tar_out_entry(struct tar_out *t, const char *name, char type, const struct stat *st, const char *link, const struct tar_xattr *xattrs,
     size_t n_xattrs, struct err *e) must_check;
+/* Content from memory. */
+int tar_out_put(struct tar_out *t, const void *p, size_t n, struct err *e) must_check;
+/* A whole small file of root's. */
+int tar_out_file(struct tar_out *t, const char *name, const void *data, size_t n, struct err *e) must_check;
 /* The next n bytes of content from the descriptor's position; what it does not have is written as zeros. */
 int tar_out_from(struct tar_out *t, int fd, uint64_t n, struct err *e) must_check;
 int tar_out_zeros(struct tar_out *t, uint64_t n, struct err *e) must_check;

@@ -9,7 +9,7 @@ int honest_main(int argc, char **argv);
 
 #include "drill.h"
 #include "hostile.h"
-#include "tarout.h"
+#include "tar_out.h"
 
 static struct unpack_file layer_files[] = { { .no = 1 } };
 static struct unpack_image image = { .config = 0, .layers = { 1, layer_files } };
@@ -166,11 +166,11 @@ lie_tree(const char *what)
 
 	if (strcmp(what, "junk") == 0 || strcmp(what, "tar_with_dots") == 0) {
 		struct tar_out t;
-		const struct tar_header h = { .name = "../../../../etc/evil", .type = TAR_FILE };
+		const struct stat st = { .st_mode = S_IFREG | 0644 };
 
 		memset(junk, 0xee, sizeof junk);
-		tar_out_open(&t, UNPACK_OUT, 0);
-		if ((what[0] == 'j' ? tar_out_put(&t, junk, sizeof junk, &e) : tar_out_header(&t, &h, &e)) < 0 || tar_out_end(&t, &e) < 0)
+		tar_out_init(&t, UNPACK_OUT);
+		if ((what[0] == 'j' ? tar_out_put(&t, junk, sizeof junk, &e) : tar_out_entry(&t, "../../../../etc/evil", TAR_FILE, &st, NULL, NULL, 0, &e)) < 0 || tar_out_end(&t, &e) < 0)
 			_exit(1);
 	} else if (strcmp(what, "too_many_sizes") == 0) {
 		r.sizes = (struct store_size_list){ 3, sizes };
