@@ -9,7 +9,7 @@
 static bool
 is_taken(const struct address_pool *p, uint32_t addr)
 {
-	uint32_t i = addr - p->first;
+	uint32_t i = addr - p->base;
 
 	return (p->taken[i / 64] >> (i % 64) & 1) != 0;
 }
@@ -17,7 +17,7 @@ is_taken(const struct address_pool *p, uint32_t addr)
 static void
 mark(struct address_pool *p, uint32_t addr, bool taken)
 {
-	uint32_t i = addr - p->first;
+	uint32_t i = addr - p->base;
 
 	if (taken)
 		p->taken[i / 64] |= UINT64_C(1) << (i % 64);
@@ -28,7 +28,7 @@ mark(struct address_pool *p, uint32_t addr, bool taken)
 static bool
 inside(const struct address_pool *p, uint32_t addr)
 {
-	return addr >= p->first && addr <= p->last;
+	return addr >= p->base && addr <= p->end;
 }
 
 int
@@ -46,8 +46,8 @@ ipam_init(struct address_pool *p, const char *bip, const char *fixed, const char
 	p->gateway = p->own;
 	if (gateway != NULL && gateway[0] != '\0' && (!text_to_ip4(gateway, &p->gateway) || (p->gateway & mask) != net))
 		return err_set(e, ERR_INVALID, "the default gateway %s is not in the network of %s", gateway, bip);
-	p->first = net + 1;
-	p->last = end - 1;
+	p->base = p->first = net + 1;
+	p->end = p->last = end - 1;
 	if (fixed != NULL && fixed[0] != '\0') {
 		uint32_t part_mask;
 
@@ -58,7 +58,7 @@ ipam_init(struct address_pool *p, const char *bip, const char *fixed, const char
 		p->first = part > p->first ? part : p->first;
 		p->last = (part | ~part_mask) < p->last ? part | ~part_mask : p->last;
 	}
-	p->taken = calloc((p->last - p->first) / 64 + 1, sizeof *p->taken);
+	p->taken = calloc((p->end - p->base) / 64 + 1, sizeof *p->taken);
 	if (p->taken == NULL)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	if (inside(p, p->own))
@@ -90,7 +90,7 @@ ipam_take(struct address_pool *p, uint32_t *ret, struct err *e)
 	uint32_t cool = 0;
 
 	for (uint32_t a = p->first; a <= p->last; a++) {
-		if ((a - p->first) % 64 == 0 && p->taken[(a - p->first) / 64] == UINT64_MAX) {
+		if ((a - p->base) % 64 == 0 && p->taken[(a - p->base) / 64] == UINT64_MAX) {
 			if (p->last - a < 64)
 				break;
 			a += 63;
@@ -108,7 +108,7 @@ ipam_take(struct address_pool *p, uint32_t *ret, struct err *e)
 	}
 	/* nothing else is free: the one that cools longest */
 	for (unsigned i = 0; i < p->n_cooling && cool != 0; i++)
-		if (inside(p, p->cooling[i]) && !is_taken(p, p->cooling[i])) {
+		if (p->cooling[i] >= p->first && p->cooling[i] <= p->last && !is_taken(p, p->cooling[i])) {
 			cool = p->cooling[i];
 			break;
 		}

@@ -12,8 +12,9 @@ struct address_pool {
 	uint32_t gateway;        /* also the bridge's own address unless another gateway is configured */
 	uint32_t own;            /* the bridge's */
 	unsigned prefix;         /* of the network */
-	uint32_t first, last;    /* that may be given, ends included */
-	uint64_t *taken;         /* a bit for each of first..last */
+	uint32_t base, end;      /* of the network, without its own and the broadcast address */
+	uint32_t first, last;    /* that are given to who asks for none, ends included */
+	uint64_t *taken;         /* a bit for each of base..end */
 	uint32_t cooling[IPAM_COOLING];
 	unsigned n_cooling;
 };

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -222,13 +223,19 @@ address(struct rule *r, uint32_t offset, uint32_t network, unsigned prefix)
 }
 
 static void
-ct_has(struct rule *r, uint32_t key, uint32_t bits)
+ct_bits(struct rule *r, uint32_t key, uint32_t bits, uint32_t op)
 {
 	uint32_t none = 0;
 
 	ct(r, key, REG);
 	mask(r, REG, bits);
-	compare(r, NFT_CMP_NEQ, REG, &none, 4);
+	compare(r, op, REG, &none, 4);
+}
+
+static void
+ct_has(struct rule *r, uint32_t key, uint32_t bits)
+{
+	ct_bits(r, key, bits, NFT_CMP_NEQ);
 }
 
 static void
@@ -307,15 +314,31 @@ bridge_rules(struct nl *nl, const struct fw_bridge *b)
 	rule_end(&r);
 }
 
+/* What nobody may begin is dropped before established connections pass: connection tracking may still know one between two who had
+   these addresses before. */
+static void
+begin_rule(struct nl *nl, const struct fw_bridge *b)
+{
+	struct rule r = rule_begin(nl, "forward");
+	unsigned char original = IP_CT_DIR_ORIGINAL;
+
+	interface(&r, NFT_META_OIFNAME, NFT_CMP_EQ, b->name);
+	if (b->icc)
+		interface(&r, NFT_META_IIFNAME, NFT_CMP_NEQ, b->name);
+	ct(&r, NFT_CT_DIRECTION, REG);
+	compare(&r, NFT_CMP_EQ, REG, &original, 1);
+	if (!b->internal)
+		ct_bits(&r, NFT_CT_STATUS, IPS_DST_NAT, NFT_CMP_EQ);
+	verdict(&r, NF_DROP);
+	rule_end(&r);
+}
+
 static void
 forward_rules(struct nl *nl, const struct fw_bridge *b, size_t n)
 {
-	struct rule r = rule_begin(nl, "forward");
+	struct rule r;
 	struct expr x;
 
-	ct_has(&r, NFT_CT_STATE, NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
-	verdict(&r, NF_ACCEPT);
-	rule_end(&r);
 	/* ip saddr . meta l4proto . ip daddr . th dport @reaches accept */
 	r = rule_begin(nl, "forward");
 	payload(&r, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, REG);
@@ -326,6 +349,12 @@ forward_rules(struct nl *nl, const struct fw_bridge *b, size_t n)
 	nl_str(nl, NFTA_LOOKUP_SET, "reaches");
 	nl_be32(nl, NFTA_LOOKUP_SREG, REG);
 	expr_end(&r, x);
+	verdict(&r, NF_ACCEPT);
+	rule_end(&r);
+	for (size_t i = 0; i < n; i++)
+		begin_rule(nl, &b[i]);
+	r = rule_begin(nl, "forward");
+	ct_has(&r, NFT_CT_STATE, NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
 	verdict(&r, NF_ACCEPT);
 	rule_end(&r);
 	for (size_t i = 0; i < n; i++) {

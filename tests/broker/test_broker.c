@@ -126,8 +126,8 @@ what_is_not_built_is_refused(void **state)
 	struct host_config links = { .links = { 1, link } }, privileged = { .privileged = true };
 
 	assert_null(stand_create(s, NULL, &links, id));
-	assert_int_equal(s->err.code, ERR_UNSUPPORTED);
-	assert_string_equal(s->err.text, "HostConfig.Links is not implemented by Bulwark yet");
+	assert_int_equal(s->err.code, ERR_INVALID);
+	assert_string_equal(s->err.text, "could not get container for a: No such container: a");
 	assert_null(stand_create(s, NULL, &privileged, id));
 	assert_string_equal(s->err.text, "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when "
 	    "running privileged mode");
