@@ -81,14 +81,27 @@ untag(struct broker *b, struct img *i, const char *tag, struct arena *a, struct 
 static int
 delete_image(struct broker *b, struct img *i, struct arena *a, struct store_drop *drop, struct api_image_removed *out, struct err *e)
 {
+	struct image_layer_list layers;
+	int64_t *size;
+
 	if (!strs_add(&drop->image_ids, a, i->rec.id) || !strs_add(&out->deleted, a, i->rec.id))
 		return err_memory(e);
-	for (size_t k = 0; k < i->rec.layers.n; k++)
-		if (!strs_add(&drop->layers, a, i->rec.layers.v[k].dir))
+	layers = i->rec.layers;
+	for (size_t k = 0; k < layers.n; k++)
+		if (!strs_add(&drop->layers, a, layers.v[k].dir))
 			return err_memory(e);
-	out->reclaimed += i->rec.size;
 	event_img(b, "delete", &i->rec, i->rec.id);
-	return img_forget(b, i, e);
+	size = arena_array(a, layers.n, sizeof *size);
+	if (size == NULL)
+		return err_memory(e);
+	for (size_t k = 0; k < layers.n; k++)
+		size[k] = layers.v[k].size;
+	if (img_forget(b, i, e) < 0)
+		return -1;
+	/* what nobody else has is given back; the names are the last ones of the list */
+	for (size_t k = 0; k < layers.n; k++)
+		out->reclaimed += layer_is_used(b, drop->layers.v[drop->layers.n - layers.n + k], NULL) ? 0 : size[k];
+	return 0;
 }
 
 /* False if there is nothing to drop; else fn is called when it is done. What fails is found by the next comparison. */

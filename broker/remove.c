@@ -345,14 +345,17 @@ handle_container_remove(struct call *call, const void *msg, struct err *e)
 	return remove_container(c, call, m->force, m->volumes, NULL, NULL, e);
 }
 
-/* ---- prune ---- */
-struct prune { struct broker *b; struct call *call; size_t left; struct api_pruned answer; };
+/* ---- prune: what is due is measured, then removed ---- */
+struct prune { struct broker *b; struct call *call; size_t left; struct api_pruned answer; struct strs due; int64_t *sizes; };
 
 static void
 prune_end(struct prune *p)
 {
+	char number[24];
+
+	snprintf(number, sizeof number, "%lld", (long long)p->answer.reclaimed);
 	p->b->pruning[0] = false;
-	event_emit(p->b, "container", "prune", "", (const char *const[]){ "reclaimed", "0", NULL });
+	event_emit(p->b, "container", "prune", "", (const char *const[]){ "reclaimed", number, NULL });
 	call_reply(p->call, &p->answer, NULL, 0);
 }
 
@@ -363,6 +366,41 @@ on_pruned(struct op *op, void *ctx)
 
 	if (op->err.code == ERR_NONE && !strs_add(&p->answer.deleted, &p->call->arena, op->object))
 		log_msg(LOG_WARN, "no memory for the list of pruned containers");
+	for (size_t i = 0; op->err.code == ERR_NONE && i < p->due.n; i++)
+		if (strcmp(p->due.v[i], op->object) == 0)
+			p->answer.reclaimed += p->sizes[i];
+	if (--p->left == 0)
+		prune_end(p);
+}
+
+static bool
+is_due(const struct ctr *c)
+{
+	return !c->rec.state->running && !c->making && !c->removing && c->ops == NULL;
+}
+
+static void
+on_due_measured(void *ctx, struct answer *a)
+{
+	struct prune *p = ctx;
+	const struct store_sizes *m = a->msg;
+
+	if (a->err != NULL)
+		log_err(LOG_WARN, a->err, "sizes of the containers to be pruned");
+	for (size_t i = 0; a->err == NULL && i < m->rws.n && i < p->due.n; i++)
+		p->sizes[i] = m->rws.v[i].size > 0 ? m->rws.v[i].size : 0;
+	p->left = 1;
+	for (size_t i = 0; i < p->due.n; i++) {
+		struct ctr *c = index_get(&p->b->ctr_by_id, p->due.v[i]);
+		struct err one = ERR_INIT;
+
+		/* it may have been started meanwhile */
+		if (c == NULL || !is_due(c))
+			continue;
+		p->left++;
+		if (remove_container(c, NULL, false, false, on_pruned, p, &one) < 0)
+			p->left--;
+	}
 	if (--p->left == 0)
 		prune_end(p);
 }
@@ -373,9 +411,8 @@ handle_container_prune(struct call *call, const void *msg, struct err *e)
 	static const char *const known[] = { "label", "label!", "until", NULL };
 	const struct api_filters *m = msg;
 	struct broker *b = client_broker(call);
+	struct store_measure wish = { 0 };
 	struct prune *p;
-	struct ctr **due;
-	size_t n = 0;
 	int64_t until;
 
 	if (filters_check(&m->filters, known, e) < 0 || filter_until(&m->filters, &until, e) < 0)
@@ -383,26 +420,24 @@ handle_container_prune(struct call *call, const void *msg, struct err *e)
 	if (b->pruning[0])
 		return err_set(e, ERR_CONFLICT, "a prune operation is already running");
 	p = arena_alloc(&call->arena, sizeof *p);
-	due = arena_array(&call->arena, b->ctr_by_id.n, sizeof(struct ctr *));
-	if (p == NULL || due == NULL)
+	if (p == NULL)
 		return err_memory(e);
-	*p = (struct prune){ .b = b, .call = call, .left = 1 };
-	b->pruning[0] = true;
+	*p = (struct prune){ .b = b, .call = call };
 	for (size_t i = 0; i < b->ctr_by_id.n; i++) {
 		struct ctr *c = b->ctr_by_id.v[i].value;
 
-		if (!c->rec.state->running && !c->making && !c->removing && c->ops == NULL && filter_labels(&m->filters, &c->rec.config->labels) &&
-		    (until == 0 || c->rec.created < until))
-			due[n++] = c;
+		if (is_due(c) && filter_labels(&m->filters, &c->rec.config->labels) && (until == 0 || c->rec.created < until) &&
+		    !strs_add(&p->due, &call->arena, c->id))
+			return err_memory(e);
 	}
-	for (size_t i = 0; i < n; i++) {
-		struct err one = ERR_INIT;
-
-		p->left++;
-		if (remove_container(due[i], NULL, false, false, on_pruned, p, &one) < 0)
-			p->left--;
-	}
-	if (--p->left == 0)
+	p->sizes = arena_array(&call->arena, p->due.n, sizeof *p->sizes);
+	if (p->sizes == NULL)
+		return err_memory(e);
+	b->pruning[0] = true;
+	wish.rws = p->due;
+	if (p->due.n == 0)
 		prune_end(p);
+	else
+		peer_send(b, PEER_STORE, NO_store_measure, &wish, NULL, 0, PEER_AGAIN, on_due_measured, p);
 	return 0;
 }

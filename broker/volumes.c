@@ -310,14 +310,17 @@ handle_volume_list(struct call *call, const void *msg, struct err *e)
 	return 0;
 }
 
-/* ---- prune ---- */
-struct prune { struct broker *b; struct call *call; size_t left; struct api_pruned answer; };
+/* ---- prune: what is due is measured, then removed ---- */
+struct prune { struct broker *b; struct call *call; size_t left; struct api_pruned answer; struct strs due; int64_t *sizes; };
 
 static void
 prune_end(struct prune *p)
 {
+	char number[24];
+
+	snprintf(number, sizeof number, "%lld", (long long)p->answer.reclaimed);
 	p->b->pruning[1] = false;
-	event_emit(p->b, "volume", "prune", "", (const char *const[]){ "reclaimed", "0", NULL });
+	event_emit(p->b, "volume", "prune", "", (const char *const[]){ "reclaimed", number, NULL });
 	call_reply(p->call, &p->answer, NULL, 0);
 }
 
@@ -328,6 +331,35 @@ on_pruned(struct op *op, void *ctx)
 
 	if (op->err.code == ERR_NONE && !strs_add(&p->answer.deleted, &p->call->arena, op->object))
 		log_msg(LOG_WARN, "no memory for the list of pruned volumes");
+	for (size_t i = 0; op->err.code == ERR_NONE && i < p->due.n; i++)
+		if (strcmp(p->due.v[i], op->object) == 0)
+			p->answer.reclaimed += p->sizes[i];
+	if (--p->left == 0)
+		prune_end(p);
+}
+
+static void
+on_due_measured(void *ctx, struct answer *a)
+{
+	struct prune *p = ctx;
+	const struct store_sizes *m = a->msg;
+
+	if (a->err != NULL)
+		log_err(LOG_WARN, a->err, "sizes of the volumes to be pruned");
+	for (size_t i = 0; a->err == NULL && i < m->volumes.n && i < p->due.n; i++)
+		p->sizes[i] = m->volumes.v[i].size > 0 ? m->volumes.v[i].size : 0;
+	p->left = 1;
+	for (size_t i = 0; i < p->due.n; i++) {
+		struct vol *v = vol_find(p->b, p->due.v[i]);
+		struct err one = ERR_INIT;
+
+		/* somebody may have come meanwhile */
+		if (v == NULL || v->busy || volume_users(p->b, p->due.v[i], NULL, NULL) > 0)
+			continue;
+		p->left++;
+		if (submit_remove(p->b, v, NULL, on_pruned, p, &one) < 0)
+			p->left--;
+	}
 	if (--p->left == 0)
 		prune_end(p);
 }
@@ -338,9 +370,8 @@ handle_volume_prune(struct call *call, const void *msg, struct err *e)
 	static const char *const known[] = { "label", "label!", "all", NULL };
 	const struct api_filters *m = msg;
 	struct broker *b = client_broker(call);
+	struct store_measure wish = { 0 };
 	struct prune *p;
-	struct vol **due;
-	size_t n = 0;
 	int all;
 
 	if (filters_check(&m->filters, known, e) < 0 || filter_bool(&m->filters, "all", &all, e) < 0)
@@ -348,26 +379,25 @@ handle_volume_prune(struct call *call, const void *msg, struct err *e)
 	if (b->pruning[1])
 		return err_set(e, ERR_CONFLICT, "a prune operation is already running");
 	p = arena_alloc(&call->arena, sizeof *p);
-	due = arena_array(&call->arena, b->vol_by_name.n, sizeof(struct vol *));
-	if (p == NULL || due == NULL)
+	if (p == NULL)
 		return err_memory(e);
+	*p = (struct prune){ .b = b, .call = call };
 	for (size_t i = 0; i < b->vol_by_name.n; i++) {
 		struct vol *v = b->vol_by_name.v[i].value;
 
 		/* before 1.42 all that are unused, since then only the anonymous ones unless "all" is said */
 		if (!v->busy && volume_users(b, v->rec.name, NULL, NULL) == 0 && (v->rec.anonymous || all == 1 || m->api_version < 142) &&
-		    filter_labels(&m->filters, &v->rec.labels))
-			due[n++] = v;
+		    filter_labels(&m->filters, &v->rec.labels) && !strs_add(&p->due, &call->arena, v->rec.name))
+			return err_memory(e);
 	}
-	*p = (struct prune){ .b = b, .call = call, .left = n + 1 };
+	p->sizes = arena_array(&call->arena, p->due.n, sizeof *p->sizes);
+	if (p->sizes == NULL)
+		return err_memory(e);
 	b->pruning[1] = true;
-	for (size_t i = 0; i < n; i++) {
-		struct err one = ERR_INIT;
-
-		if (submit_remove(b, due[i], NULL, on_pruned, p, &one) < 0)
-			p->left--;
-	}
-	if (--p->left == 0)
+	wish.volumes = p->due;
+	if (p->due.n == 0)
 		prune_end(p);
+	else
+		peer_send(b, PEER_STORE, NO_store_measure, &wish, NULL, 0, PEER_AGAIN, on_due_measured, p);
 	return 0;
 }
