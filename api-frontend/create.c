@@ -12,6 +12,25 @@ REC_DECLARE(networking_config, NETWORKING_CONFIG_FIELDS)
 REC_DEFINE(networking_config, NETWORKING_CONFIG_FIELDS)
 #undef REC_SELF
 
+/* --gpus and the like: an engine that has no driver for it says so, with the list of lists as Go prints it. */
+static int
+no_device_driver(const json_t *request, struct err *e)
+{
+	own_buf caps = BUF_INIT(400);
+	json_t *set, *cap;
+	size_t i, k;
+
+	json_array_foreach(json_member(request, "Capabilities"), i, set) {
+		buf_puts(&caps, i > 0 ? " [" : "[");
+		json_array_foreach(set, k, cap)
+			buf_printf(&caps, "%s%.64s", k > 0 ? " " : "", json_is_string(cap) ? json_string_value(cap) : "");
+		buf_putc(&caps, ']');
+	}
+	set = json_member(request, "Driver");
+	return err_set(e, ERR_INVALID, "could not select device driver \"%.64s\" with capabilities: [%s]", json_is_string(set) ? json_string_value(set) : "",
+	    buf_cstr(&caps));
+}
+
 /* Fields that have no place in the tables must not be dropped in silence. */
 static int
 refuse_unbuilt(const json_t *host, struct err *e)
@@ -20,8 +39,7 @@ refuse_unbuilt(const json_t *host, struct err *e)
 	size_t i;
 
 	json_array_foreach(json_member(host, "DeviceRequests"), i, each)
-		if (json_array_size(json_member(each, "Capabilities")) > 0)
-			return err_set(e, ERR_UNSUPPORTED, "device requests by capability are not implemented by Bulwark yet");
+		return no_device_driver(each, e);
 	json_array_foreach(json_member(host, "Mounts"), i, each) {
 		inner = json_member(each, "TmpfsOptions");
 		if (inner != NULL && json_array_size(json_member(inner, "Options")) > 0)

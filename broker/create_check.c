@@ -68,8 +68,6 @@ check_devices(const struct host_config *h, struct err *e)
 
 		if (strlen(perms) > 3 || perms[strspn(perms, "rwm")] != '\0')
 			return err_set(e, ERR_INVALID, "invalid device mode: %.100s", perms);
-		if (!host && *perms != '\0' && strcmp(perms, "rwm") != 0)
-			return err_set(e, ERR_UNSUPPORTED, "a device with permissions other than rwm needs a container without a user namespace (--userns=host)");
 	}
 	for (size_t i = 0; i < h->device_cgroup_rules.n; i++)
 		if (!is_device_rule(h->device_cgroup_rules.v[i]))

@@ -48,10 +48,10 @@ static const char *const sys_broker[] = { SYS_BASE, SYS_FILES, "accept4", "getpe
 static const char *const sys_idmapper[] = { SYS_BASE, "openat", "openat2", "getdents64", "readlinkat", "clone", "clone3", "unshare",
 	"wait4", "waitid", "kill", "pause", "prctl", "setresuid", "setresgid", "setfsuid", "setfsgid", "pidfd_send_signal",
 	"pidfd_open", "ioctl", "capget", "capset", "pipe2", NULL };
-/* open_tree, mount_setattr: what it is for; clone, unshare: one user namespace of its own to create host paths as root owns them */
+/* open_tree, mount_setattr: what it is for; bpf: to take devices away from a container's group with cgroup v2; clone, unshare: one user namespace of its own to create host paths as root owns them */
 static const char *const sys_mounter[] = { SYS_BASE, "openat", "openat2", "open_tree", "mount_setattr", "statfs", "fstatfs", "statx",
 	"mkdirat", "getdents64", "readlinkat", "clone", "clone3", "unshare", "wait4", "waitid", "kill", "pause", "ioctl", "pipe2",
-	"setfsuid", "setfsgid", "capget", "prctl", "fchown", "fchmod", "move_mount", "chdir", "fchdir", NULL };
+	"setfsuid", "setfsgid", "capget", "prctl", "fchown", "fchmod", "move_mount", "chdir", "fchdir", "bpf", NULL };
 /* A part of the mounter: it has trees in its hands and mounts them where there is nothing else */
 static const char *const sys_locker[] = { "read", "write", "close", "fstat", "newfstatat", "sendmsg", "recvmsg", "move_mount", "open_tree", "unshare", "clone",
 	"wait4", "brk", "mmap", "munmap", "rt_sigreturn", "restart_syscall", "exit", "exit_group", NULL };

@@ -225,6 +225,10 @@ int host_begin(struct runtime *rt, const struct ctl_start *m, struct err *e) mus
 /* devices.c: what the container may open; nodes: descriptors of its devices */
 int cg_devices(struct box *b, const struct run_spec *spec, const int *nodes, struct err *e) must_check;
 
+/* device_nodes.c: the devices one by one, and what is taken away of them; nodes: their descriptors */
+int devices_expand(const struct run_spec *spec, struct arena *a, struct device_mapping_list *ret, struct err *e) must_check;
+int devices_deny(struct box *b, const struct run_spec *spec, const int *nodes, struct err *e) must_check;
+
 /* recover.c */
 int recover(struct runtime *rt, struct err *e) must_check;
 

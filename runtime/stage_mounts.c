@@ -304,15 +304,12 @@ stage_devices(struct stage *s, struct err *e)
 		return -1;
 	for (size_t i = 0; i < s->spec->devices.n; i++) {
 		const struct device_mapping *d = &s->spec->devices.v[i];
-		const char *perms = d->cgroup_permissions;
 		own_fd mount = -1;
 		struct stat st;
 		int r;
 
 		if (stage_take_fd(s, &mount, e) < 0)
 			return -1;
-		if (!s->prepare->host && perms != NULL && strcmp(perms, "rwm") != 0 && *perms != '\0')
-			return err_set(e, ERR_UNSUPPORTED, "device permissions \"%s\" are not possible for a container with a user namespace", perms);
 		if (fstat(mount, &st) < 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
 			return err_set(e, ERR_INVALID, "error gathering device information while adding custom device \"%s\": not a device node",
 			    d->path_on_host);

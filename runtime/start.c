@@ -180,7 +180,7 @@ collect(struct box *b, const struct run_spec *spec, struct w_spec *w, int *fds, 
 		return err_sys(e, errno, "init");
 	if (give_mounts(b, spec, fds, FDS_MAX, n, e) < 0)
 		return -1;
-	if (b->rt->host && cg_devices(b, spec, fds + *n - spec->devices.n, e) < 0)
+	if ((b->rt->host ? cg_devices(b, spec, fds + *n - spec->devices.n, e) : devices_deny(b, spec, fds + *n - spec->devices.n, e)) < 0)
 		return -1;
 	w->nfds = (int64_t)*n;
 	return 0;
@@ -189,10 +189,15 @@ collect(struct box *b, const struct run_spec *spec, struct w_spec *w, int *fds, 
 static int
 start(struct box *b, const struct run_spec *spec, struct w_start *s, int *fds, size_t *n, struct err *e)
 {
-	struct w_spec w = { .spec = (struct run_spec *)(uintptr_t)spec, .own = b->own, .no_shm = b->no_shm };
+	struct run_spec plain = *spec;
+	struct w_spec w = { .spec = &plain, .own = b->own, .no_shm = b->no_shm };
+	own_arena a = ARENA_INIT;
 	own_fd dir = -1, listener = -1;
 	struct w_start kept;
 
+	if (devices_expand(spec, &a, &plain.devices, e) < 0)
+		return -1;
+	spec = &plain;
 	if (plan_log(spec->log, s, e) < 0)
 		return -1;
 	if (spec->limits != NULL && cg_limits(b->rt, b, spec->limits, e) < 0)

@@ -5,6 +5,7 @@
  * (walking up from the descriptor), never by its text.
  */
 #include "comp.h"
+#include "deny.h"
 #include "fd.h"
 #include "locker.h"
 #include "log.h"
@@ -502,6 +503,17 @@ on_host_mount_give(struct call *c, const void *msg, struct err *e)
 	return 0;
 }
 
+static int
+on_mount_deny(struct call *c, const void *msg, struct err *e)
+{
+	const struct mounter *m = c->ctx;
+
+	if (c->nfds != 1 || deny_devices(m->proc, c->fds[0], m->run_uid, msg, e) < 0)
+		return c->nfds != 1 ? err_set(e, ERR_PROTOCOL, "mount_deny needs one descriptor") : -1;
+	call_ok(c);
+	return 0;
+}
+
 /* ---- start ---- */
 
 static void
@@ -519,8 +531,8 @@ on_edge_closed(void *ctx, struct edge *edge, const struct err *why)
 static int
 mounter_edge(struct comp *c, const char *name, int fd, struct err *e)
 {
-	static const edge_fn handlers[mount_edge_end] = { [NO_mount_give] = on_mount_give };
-	static const edge_fn host_handlers[mount_edge_end] = { [NO_mount_give] = on_host_mount_give };
+	static const edge_fn handlers[mount_edge_end] = { [NO_mount_give] = on_mount_give, [NO_mount_deny] = on_mount_deny };
+	static const edge_fn host_handlers[mount_edge_end] = { [NO_mount_give] = on_host_mount_give, [NO_mount_deny] = on_mount_deny };
 	struct mounter *m = c->ctx;
 	bool host = strcmp(name, "hostmount") == 0;
 	struct edge **slot = host ? &m->host_edge : &m->edge;

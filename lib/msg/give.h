@@ -40,6 +40,20 @@ REC_DECLARE(mount_wish, MOUNT_WISH_FIELDS)
 #define MOUNT_WISHES_FIELDS(F, O, L) \
 	L(mount_wish, wishes, NULL, EDGE_FDS_MAX)
 REC_DECLARE(mount_wishes, MOUNT_WISHES_FIELDS)
+/* A container with a user namespace has the host's node, mounted: what it may not do with it is taken away from its control group. */
+#define MOUNT_DENIALS_MAX 256
+#define MOUNT_DENIAL_FIELDS(F, O, L) \
+	F(flag, block, NULL, 1) \
+	F(num,  major, NULL, 4095) \
+	F(num,  minor, NULL, 1048575) \
+	F(flag, read,  NULL, 1) \
+	F(flag, write, NULL, 1)
+REC_DECLARE(mount_denial, MOUNT_DENIAL_FIELDS)
+#define MOUNT_DENIALS_FIELDS(F, O, L) \
+	L(mount_denial, devices, NULL, MOUNT_DENIALS_MAX)
+REC_DECLARE(mount_denials, MOUNT_DENIALS_FIELDS)
 #define MOUNT_MESSAGES(ROW) \
-	ROW(mount_give, 1, A, mount_wishes, 2, none, EDGE_FDS_MAX)
+	ROW(mount_give, 1, A, mount_wishes,  2, none, EDGE_FDS_MAX) \
+	/* descriptor: the group's devices.deny (cgroup v1), its directory (v2) */ \
+	ROW(mount_deny, 2, A, mount_denials, 1, none, 0)
 EDGE_DECLARE(mount_edge, MOUNT_MESSAGES)

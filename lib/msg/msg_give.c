@@ -11,4 +11,10 @@ REC_DEFINE(mount_wish, MOUNT_WISH_FIELDS)
 #define REC_SELF struct mount_wishes
 REC_DEFINE(mount_wishes, MOUNT_WISHES_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct mount_denial
+REC_DEFINE(mount_denial, MOUNT_DENIAL_FIELDS)
+#undef REC_SELF
+#define REC_SELF struct mount_denials
+REC_DEFINE(mount_denials, MOUNT_DENIALS_FIELDS)
+#undef REC_SELF
 EDGE_DEFINE(mount_edge, "mount", MOUNT_MESSAGES)

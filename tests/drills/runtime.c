@@ -199,6 +199,19 @@ paths_refused(const int ns[2])
 	unlink("/tmp/bulwark-drill-link");
 }
 
+static void
+deny_refused(const char *path, int flags, const char *what)
+{
+	struct mount_denial d = { .major = 1, .minor = 3, .read = true, .write = true };
+	struct mount_denials m = { .devices = { 1, &d } };
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		return;   /* it is not even there to be passed on */
+	drill_refused(r.mount, NO_mount_deny, &m, &fd, 1, what);
+	close(fd);
+}
+
 /* As root of the namespace that the mount is for: nothing that is locked can be had back. */
 static void
 unlock(int tree, int ns)
@@ -251,6 +264,12 @@ at_the_mounter(void)
 		close(inner);
 	}
 	paths_refused(given);
+	/* /dev/null for everybody */
+	deny_refused("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY, "devices taken away from the host");
+	deny_refused("/sys/fs/cgroup/devices", O_RDONLY | O_DIRECTORY, "devices taken away from the host's group");
+	deny_refused("/sys/fs/cgroup/unified", O_RDONLY | O_DIRECTORY, "devices taken away from the host's second group");
+	deny_refused("/tmp", O_RDONLY | O_DIRECTORY, "devices taken away from a directory");
+	deny_refused("/dev/null", O_WRONLY, "devices taken away from a device");
 	if (drill_works(r.mount, NO_mount_give, &one, given, 2, &tree, 1, "a host path that is allowed")) {
 		unlock(tree, given[1]);
 		drill_said(openat(tree, "made", O_CREAT | O_WRONLY | O_CLOEXEC, 0644) < 0, "writing to what was given read-only", "it was written");
