@@ -35,17 +35,41 @@ no_device_driver(const json_t *request, struct err *e)
 static int
 refuse_unbuilt(const json_t *host, struct err *e)
 {
-	json_t *each, *inner;
+	json_t *each;
 	size_t i;
 
 	json_array_foreach(json_member(host, "DeviceRequests"), i, each)
 		return no_device_driver(each, e);
 	json_array_foreach(json_member(host, "Mounts"), i, each) {
-		inner = json_member(each, "TmpfsOptions");
-		if (inner != NULL && json_array_size(json_member(inner, "Options")) > 0)
-			return err_set(e, ERR_UNSUPPORTED, "TmpfsOptions.Options is not implemented by Bulwark yet");
 		if (json_member(each, "ImageOptions") != NULL)
 			return err_set(e, ERR_UNSUPPORTED, "mounts of type image are not implemented by Bulwark yet");
+	}
+	return 0;
+}
+
+/* TmpfsOptions.Options: [["noexec"], ["size", "1g"]], for which the tables have no kind. */
+static int
+tmpfs_words(struct client *c, const json_t *host, struct host_config *h, struct err *e)
+{
+	json_t *each, *pair, *word;
+	size_t i, k, n;
+
+	json_array_foreach(json_member(host, "Mounts"), i, each) {
+		json_t *options = json_member(each, "TmpfsOptions");
+
+		if (i >= h->mounts.n || h->mounts.v[i].tmpfs_options == NULL)
+			continue;
+		json_array_foreach(json_member(options, "Options"), k, pair) {
+			const char *text[2] = { "", NULL };
+			char *joined;
+
+			json_array_foreach(pair, n, word)
+				if (n < 2 && json_is_string(word))
+					text[n] = json_string_value(word);
+			joined = text[1] != NULL ? arena_printf(&c->arena, "%s=%s", text[0], text[1]) : arena_str(&c->arena, text[0]);
+			if (joined == NULL || !strs_add(&h->mounts.v[i].tmpfs_options->options, &c->arena, joined))
+				return err_set(e, ERR_NO_MEMORY, "out of memory");
+		}
 	}
 	return 0;
 }
@@ -85,7 +109,7 @@ parse_parts(struct client *c, const json_t *body, struct api_create *m, struct e
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	if (json_to_rec(&container_config_type, body, "", &c->arena, m->config, NULL, e) < 0)
 		return -1;
-	if (host != NULL && (json_to_rec(&host_config_type, host, "HostConfig", &c->arena, m->host_config, NULL, e) < 0 || refuse_unbuilt(host, e) < 0))
+	if (host != NULL && (json_to_rec(&host_config_type, host, "HostConfig", &c->arena, m->host_config, NULL, e) < 0 || refuse_unbuilt(host, e) < 0 || tmpfs_words(c, host, m->host_config, e) < 0))
 		return -1;
 	if (networking != NULL && json_to_rec(&networking_config_type, networking, "NetworkingConfig", &c->arena, net, NULL, e) < 0)
 		return -1;

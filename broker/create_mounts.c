@@ -173,8 +173,11 @@ slot_for(struct creation *c, const char *target, size_t inherited, struct err *e
 
 /* The named volume, or a new one without a name; made with the container if it is not there yet. */
 static int
-use_volume(struct creation *c, struct mount_point *p, const char *name, const struct kvs *labels, struct err *e)
+use_volume(struct creation *c, struct mount_point *p, const char *name, const struct volume_options *o, struct err *e)
 {
+	static const struct kvs none;
+	const struct kvs *options = o != NULL && o->driver_config != NULL ? &o->driver_config->options : &none;
+
 	char random[65];
 	struct volume *v;
 
@@ -192,8 +195,10 @@ use_volume(struct creation *c, struct mount_point *p, const char *name, const st
 	p->propagation = arena_str(c->a, "");
 	if (vol_find(c->b, p->name) != NULL || strs_has(&c->new_volumes, p->name))
 		return 0;
+	if (volume_options_check(options, c->a, e) < 0)
+		return err_wrap(e, "create %s", p->name);
 	v = list_add(&c->volumes, c->a, sizeof *v);
-	if (v == NULL || !strs_add(&c->new_volumes, c->a, p->name) || volume_fill(c->b, c->a, v, p->name, p->anonymous, labels, NULL) < 0)
+	if (v == NULL || !strs_add(&c->new_volumes, c->a, p->name) || volume_fill(c->b, c->a, v, p->name, p->anonymous, o != NULL ? &o->labels : NULL, options) < 0)
 		return err_memory(e);
 	return 0;
 }
@@ -227,6 +232,21 @@ bad_mount(struct err *e, const struct mount_spec *m, const char *why)
 	return err_set(e, ERR_INVALID, "invalid mount config for type \"%.32s\": %s", text_or_empty(m->type), why);
 }
 
+/* A read-only mount is read-only with all that is mounted beneath it, unless the first of these is set. */
+static int
+check_read_only(const struct mount_spec *m, const struct bind_options *o, struct err *e)
+{
+	if ((o->read_only_non_recursive || o->read_only_force_recursive) && !m->read_only)
+		return bad_mount(e, m, "ReadOnlyNonRecursive and ReadOnlyForceRecursive need ReadOnly");
+	if (o->read_only_non_recursive && o->read_only_force_recursive)
+		return bad_mount(e, m, "ReadOnlyNonRecursive and ReadOnlyForceRecursive must not both be set");
+	if (o->read_only_force_recursive && o->non_recursive)
+		return bad_mount(e, m, "ReadOnlyForceRecursive and NonRecursive must not both be set");
+	if (o->read_only_force_recursive && text_set(o->propagation) && strcmp(o->propagation, "rprivate") != 0)
+		return bad_mount(e, m, "ReadOnlyForceRecursive needs the propagation rprivate");
+	return 0;
+}
+
 static int
 check_mount(const struct mount_spec *m, struct err *e)
 {
@@ -255,16 +275,13 @@ check_mount(const struct mount_spec *m, struct err *e)
 		return -1;
 	if (bind && m->bind_options != NULL && text_set(m->bind_options->propagation) && !is_propagation(m->bind_options->propagation))
 		return err_set(e, ERR_INVALID, "invalid mount config for type \"bind\": invalid propagation mode: %s", m->bind_options->propagation);
-	/* a read-only mount is read-only with all that is mounted beneath it */
-	if (bind && m->bind_options != NULL && m->bind_options->read_only_non_recursive)
-		return err_set(e, ERR_UNSUPPORTED, "BindOptions.ReadOnlyNonRecursive is not implemented by Bulwark yet");
+	if (bind && m->bind_options != NULL && check_read_only(m, m->bind_options, e) < 0)
+		return -1;
 	if (volume && m->volume_options != NULL && m->volume_options->driver_config != NULL) {
 		const struct driver_config *d = m->volume_options->driver_config;
 
 		if (text_set(d->name) && strcmp(d->name, "local") != 0)
 			return err_set(e, ERR_NOT_FOUND, "error looking up volume plugin %.100s: plugin \"%.100s\" not found", d->name, d->name);
-		if (d->options.n > 0)
-			return err_set(e, ERR_UNSUPPORTED, "volume driver options are not implemented by Bulwark yet");
 	}
 	return 0;
 }
@@ -284,6 +301,14 @@ fill_tmpfs(struct creation *c, struct mount_point *p, const struct mount_spec *m
 		snprintf(text + n, sizeof text - n, "%smode=%llo", n > 0 ? "," : "", (unsigned long long)o->mode);
 	p->type = arena_str(c->a, "tmpfs");
 	p->options = arena_str(c->a, text);
+	for (size_t i = 0; o != NULL && i < o->options.n && p->options != NULL; i++) {
+		const char *w = o->options.v[i];
+
+		/* (size and mode have fields of their own) */
+		if (strcmp(w, "exec") != 0 && strcmp(w, "noexec") != 0)
+			return err_set(e, ERR_INVALID, "invalid mount config for type \"tmpfs\": invalid option: %.100s", w);
+		p->options = arena_printf(c->a, "%s%s%s", p->options, p->options[0] != '\0' ? "," : "", w);
+	}
 	return p->type != NULL && p->options != NULL ? 0 : err_memory(e);
 }
 
@@ -310,13 +335,14 @@ add_mount(struct creation *c, const struct mount_spec *m, size_t inherited, stru
 		p->mode = arena_str(c->a, "z");
 		p->no_copy = m->volume_options != NULL && m->volume_options->no_copy;
 		p->subpath = m->volume_options != NULL ? m->volume_options->subpath : NULL;
-		return use_volume(c, p, m->source, m->volume_options != NULL ? &m->volume_options->labels : NULL, e);
+		return use_volume(c, p, m->source, m->volume_options, e);
 	}
 	p->type = arena_str(c->a, "bind");
 	p->source = path_clean(c->a, m->source);
 	p->propagation = arena_str(c->a, m->bind_options != NULL && text_set(m->bind_options->propagation) ? m->bind_options->propagation : "rprivate");
 	p->create = m->bind_options != NULL && m->bind_options->create_mountpoint;
 	p->non_recursive = m->bind_options != NULL && m->bind_options->non_recursive;
+	p->read_only_top = m->bind_options != NULL && m->bind_options->read_only_non_recursive;
 	return p->type != NULL && p->source != NULL && p->propagation != NULL ? 0 : err_memory(e);
 }
 

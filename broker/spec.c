@@ -7,6 +7,7 @@
 #include "limits.h"
 #include "logplan.h"
 #include "text.h"
+#include "volumes.h"
 
 #include <stdlib.h>
 
@@ -85,14 +86,18 @@ add_mounts(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 		const struct mount_point *p = &c->rec.mounts.v[i];
 		struct run_mount *m = list_add(&s->mounts, a, sizeof *m);
 		bool volume = text_same(p->type, "volume");
+		struct vol *v;
 
 		if (m == NULL)
 			return err_memory(e);
 		*m = (struct run_mount){ .kind = p->type, .source = volume ? p->name : p->source, .target = p->destination, .subpath = p->subpath,
 			.read_only = !p->rw, .non_recursive = p->non_recursive, .create = p->create, .copy_up = volume && !p->no_copy,
-			.propagation = p->propagation, .options = p->options };
+			.propagation = p->propagation, .options = p->options, .read_only_top = p->read_only_top };
 		if (text_same(p->type, "tmpfs"))
 			m->source = NULL;
+		v = volume ? vol_find(c->b, p->name) : NULL;
+		if (v != NULL && volume_options_mount(c, &v->rec, m, a, e) < 0)
+			return -1;
 	}
 	for (size_t i = 0; i < h->tmpfs.n; i++) {
 		struct run_mount *m = list_add(&s->mounts, a, sizeof *m);

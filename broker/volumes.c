@@ -145,8 +145,8 @@ handle_volume_create(struct call *call, const void *msg, struct err *e)
 	if (text_set(m->driver) && strcmp(m->driver, "local") != 0)
 		return err_set(e, ERR_NOT_FOUND, "create %s: error looking up volume plugin %s: plugin \"%s\" not found", text_or_empty(name), m->driver,
 		    m->driver);
-	if (m->driver_opts.n > 0)
-		return err_set(e, ERR_UNSUPPORTED, "options of the local volume driver are not implemented by Bulwark yet");
+	if (volume_options_check(&m->driver_opts, &call->arena, e) < 0)
+		return err_wrap(e, "create %.200s", text_or_empty(name));
 	if (!text_set(name)) {
 		text_random_id(random);
 		name = random;
@@ -161,7 +161,7 @@ handle_volume_create(struct call *call, const void *msg, struct err *e)
 		call_reply(call, &v->rec, NULL, 0);
 		return 0;
 	}
-	if (volume_fill(b, &call->arena, &rec, name, !text_set(m->name), &m->labels, NULL) < 0)
+	if (volume_fill(b, &call->arena, &rec, name, !text_set(m->name), &m->labels, &m->driver_opts) < 0)
 		return err_memory(e);
 	v = vol_put(b, &rec, e);
 	if (v == NULL)

@@ -71,7 +71,7 @@ wish_mounts(struct asking *k, const struct run_spec *spec, struct err *e)
 	for (size_t i = 0; i < spec->mounts.n; i++) {
 		const struct run_mount *m = &spec->mounts.v[i];
 		struct mount_wish w = { .name = m->source, .subpath = m->subpath, .read_only = m->read_only, .non_recursive = m->non_recursive,
-			.create = m->create };
+			.create = m->create, .read_only_top = m->read_only && m->read_only_top };
 
 		if (m->kind != NULL && strcmp(m->kind, "tmpfs") == 0)
 			continue;

@@ -112,7 +112,7 @@ mount_given(struct stage *s, const struct run_mount *m, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED, "mount option \"%s\" is not supported", m->options);
 	if (set_propagation(mount, m->propagation, e) < 0)
 		return -1;
-	if (m->copy_up && strcmp(m->kind, "volume") == 0 && copy_up(s, mount, m->target, e) < 0)
+	if (m->copy_up && !m->read_only && copy_up(s, mount, m->target, e) < 0)
 		return -1;
 	return root_attach(s, mount, m->target, false, e);
 }
@@ -196,6 +196,8 @@ mount_tmpfs(struct stage *s, const struct run_mount *m, struct err *e)
 	fs = fs_make("tmpfs", o.kv, o.attrs);
 	if (fs < 0)
 		return err_sys(e, errno, "mount a tmpfs on \"%s\"", m->target);
+	if (m->copy_up && (o.attrs & MOUNT_ATTR_RDONLY) == 0 && copy_up(s, fs, m->target, e) < 0)
+		return -1;
 	return root_attach(s, fs, m->target, false, e);
 }
 

@@ -413,11 +413,14 @@ give(const struct mounter *m, const struct mount_wish *w, const int ns[2], bool 
 		return err_sys(e, errno, "mount of %s %s", w->kind, w->name);
 	if (!(host && plain) && map_ids(tree, host ? ns[1] : ns[0], host, deep, e) < 0)
 		return err_wrap(e, "%s %s", w->kind, w->name);
-	if (w->read_only || strcmp(w->kind, "layer") == 0)
+	if ((w->read_only && !w->read_only_top) || strcmp(w->kind, "layer") == 0)
 		attr.attr_set |= MOUNT_ATTR_RDONLY;
 	if (!host)
 		attr.attr_set |= MOUNT_ATTR_NODEV;
 	if (mount_setattr(tree, "", AT_EMPTY_PATH | deep, &attr, sizeof attr) < 0)
+		return err_sys(e, errno, "flags of the mount of %s %s", w->kind, w->name);
+	attr = (struct mount_attr){ .attr_set = MOUNT_ATTR_RDONLY };
+	if (w->read_only_top && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
 		return err_sys(e, errno, "flags of the mount of %s %s", w->kind, w->name);
 	*ret_fd = fd_take(&tree);
 	return 0;

@@ -35,7 +35,8 @@ EDGE_DECLARE(idmap_edge, IDMAP_MESSAGES)
 	F(str,  subpath,       NULL, PATH_MAX_) \
 	F(flag, read_only,     NULL, 1) \
 	F(flag, non_recursive, NULL, 1) \
-	F(flag, create,        NULL, 1)
+	F(flag, create,        NULL, 1) \
+	F(flag, read_only_top, NULL, 1)
 REC_DECLARE(mount_wish, MOUNT_WISH_FIELDS)
 #define MOUNT_WISHES_FIELDS(F, O, L) \
 	L(mount_wish, wishes, NULL, EDGE_FDS_MAX)

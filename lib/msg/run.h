@@ -70,7 +70,9 @@ REC_DECLARE(run_limits, RUN_LIMITS_FIELDS)
 	F(flag, create,        NULL, 1) \
 	F(flag, copy_up,       NULL, 1) \
 	F(str,  propagation,   NULL, 32) \
-	F(str,  options,       NULL, 1024)
+	F(str,  options,       NULL, 1024) \
+	/* read-only, but not what is mounted beneath it */ \
+	F(flag, read_only_top, NULL, 1)
 REC_DECLARE(run_mount, RUN_MOUNT_FIELDS)
 
 /* An interface that netd put into the network namespace, to be configured from within. addresses with "/prefix". */

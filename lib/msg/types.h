@@ -110,7 +110,9 @@ REC_DECLARE(volume_options, VOLUME_OPTIONS_FIELDS)
 
 #define TMPFS_OPTIONS_FIELDS(F, O, L) \
 	F(num, size_bytes, "?SizeBytes", REC_NUM_ANY) \
-	F(num, mode,       "?Mode",      07777)
+	F(num, mode,       "?Mode",      07777) \
+	/* "noexec", "size=1g": in the API pairs of words, which the worker joins */ \
+	F(strs, options,   NULL,         64)
 REC_DECLARE(tmpfs_options, TMPFS_OPTIONS_FIELDS)
 
 #define MOUNT_SPEC_FIELDS(F, O, L) \
@@ -295,7 +297,8 @@ REC_DECLARE(container_state, CONTAINER_STATE_FIELDS)
 	F(flag, non_recursive, NULL,        1) \
 	F(str,  options,     NULL,          1024) \
 	F(str,  subpath,     NULL,          PATH_MAX_) \
-	F(flag, copied,      NULL,          1)
+	F(flag, copied,      NULL,          1) \
+	F(flag, read_only_top, NULL,        1)
 REC_DECLARE(mount_point, MOUNT_POINT_FIELDS)
 
 #define GRAPH_DRIVER_FIELDS(F, O, L) \
