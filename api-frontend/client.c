@@ -22,6 +22,8 @@
 #define IN_MAX      ((size_t)192 << 10)
 #define READ_SIZE   ((size_t)32 << 10)
 #define OUT_MAX     ((size_t)256 << 20)
+#define SPLICE_MIN  ((uint64_t)16 << 10)
+#define CHUNK_HEAD  ((size_t)32)            /* read at once where a chunk's size is expected and its content will be moved */
 
 static void serve_input(struct client *c);
 static void keep_input(struct client *c);
@@ -476,16 +478,53 @@ keep_input(struct client *c)
 	c->in = (struct buf)BUF_INIT(IN_MAX);
 }
 
+static bool
+can_splice(const struct client *c)
+{
+	return c->in.used == 0 && reads_body(c) && c->route->body == BODY_STREAM && c->ops != NULL && c->ops->on_splice != NULL;
+}
+
+/* Large pieces of a body go from the connection to where they are wanted without being read here. BODY_READ: not this one. */
+static ssize_t
+splice_body(struct client *c)
+{
+	bool chunk = c->head.chunked && c->chunks.state == CHUNK_DATA && c->chunks.left > 0;
+	/* the last byte of a chunk is left to the parser, which goes on from there */
+	uint64_t left = !can_splice(c) ? 0 : chunk ? c->chunks.left - 1 : c->head.chunked ? 0 : c->body_left;
+	ssize_t n = left >= SPLICE_MIN ? c->ops->on_splice(c, left) : BODY_READ;
+
+	if (n <= 0)
+		return n;
+	if (chunk) {
+		c->chunks.left -= (uint64_t)n;
+		return n;
+	}
+	c->body_left -= (uint64_t)n;
+	if (c->body_left == 0)
+		body_complete(c);
+	return n;
+}
+
 static void
 serve_input(struct client *c)
 {
 	/* bounded work for one client, so that it does not starve the others */
 	for (int round = 0; round < 16 && !c->dead; round++) {
+		size_t size = READ_SIZE;
 		ssize_t n;
 
 		use_input(c);
 		if (c->dead || !(c->state == CLIENT_HEAD || c->state == CLIENT_LINGER || reads_body(c)))
 			return;
+		n = splice_body(c);
+		if (n > 0)
+			continue;
+		if (n == 0)
+			on_eof(c);
+		if (n != BODY_READ)
+			return;
+		if (can_splice(c) && c->head.chunked && c->chunks.state != CHUNK_DATA)
+			size = CHUNK_HEAD;
 		if (c->in.data == NULL) {
 			c->in = c->w->spare;
 			c->in.max = IN_MAX;
@@ -495,7 +534,7 @@ serve_input(struct client *c)
 			client_kill(c);
 			return;
 		}
-		n = recv(c->io.fd, c->in.data + c->in.used, READ_SIZE, MSG_DONTWAIT);
+		n = recv(c->io.fd, c->in.data + c->in.used, size, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
@@ -523,7 +562,7 @@ serve_input(struct client *c)
 			loop_timer_set(c->w->loop, &c->timer, BODY_TIME);
 		c->in.used += (size_t)n;
 		/* that was all for now: should there be more, the loop comes back */
-		if ((size_t)n < READ_SIZE)
+		if ((size_t)n < size)
 			break;
 	}
 	/* what the last round read may be all that ever comes: no event would bring us back to it */

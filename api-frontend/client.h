@@ -56,8 +56,12 @@ struct route {
 enum client_state { CLIENT_HEAD, CLIENT_BODY, CLIENT_BUSY, CLIENT_FLUSH, CLIENT_LINGER };
 
 /* What a stream adds to its client; all may be NULL. */
+enum { BODY_LATER = -1, BODY_READ = -2 };
 struct stream_ops {
 	size_t (*on_body)(struct client *c, const char *p, size_t n);   /* returns how much it took; less: waits for client_want_body */
+	/* Moves up to left bytes of body by itself: how many, 0 at the connection's end, BODY_LATER (nothing there, or no room: as on_body), BODY_READ: they
+	   are to be read and handed over. */
+	ssize_t (*on_splice)(struct client *c, uint64_t left);
 	void (*on_body_end)(struct client *c, bool complete);           /* complete false: broken off */
 	void (*on_drain)(struct client *c);                             /* there is room in out again */
 	void (*on_close)(struct client *c);                             /* frees c->stream */

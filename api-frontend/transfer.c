@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define PIPE_SIZE (1 << 20)
@@ -22,6 +23,7 @@ struct transfer {
 	struct client *c;
 	struct loop_io io;      /* our end of the pipe */
 	bool broken;            /* upload: nobody reads any more */
+	bool cannot_splice;
 	bool waits;             /* download: not begun */
 	bool answered;          /* download: the broker said that all was written */
 	const char *type;       /* download: of the content */
@@ -90,6 +92,32 @@ upload_body(struct client *c, const char *p, size_t n)
 		at += (size_t)w;
 	}
 	return n;
+}
+
+static ssize_t
+upload_splice(struct client *c, uint64_t left)
+{
+	struct transfer *t = c->stream;
+	int there = 0;
+	ssize_t n;
+
+	if (t->broken || t->cannot_splice)
+		return BODY_READ;
+	do
+		n = splice(c->io.fd, NULL, t->io.fd, NULL, left < PIPE_SIZE ? (size_t)left : PIPE_SIZE, SPLICE_F_NONBLOCK);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN) {
+		/* which of both is it? */
+		if (ioctl(c->io.fd, FIONREAD, &there) == 0 && there > 0) {
+			c->want_body = false;
+			loop_change(&t->io, EPOLLOUT);
+		}
+		return BODY_LATER;
+	}
+	t->cannot_splice = true;   /* or nobody reads any more: on_body will find out */
+	return BODY_READ;
 }
 
 static void
@@ -181,7 +209,7 @@ on_progress(struct client *c, struct answer *a)
 int
 transfer_upload(struct client *c, unsigned no, const void *msg, void (*fn)(struct client *c, struct answer *a), struct err *e)
 {
-	static const struct stream_ops ops = { .on_body = upload_body, .on_body_end = upload_body_end, .on_close = transfer_close };
+	static const struct stream_ops ops = { .on_body = upload_body, .on_splice = upload_splice, .on_body_end = upload_body_end, .on_close = transfer_close };
 	own_fd theirs = -1;
 	struct transfer *t = transfer_new(c, true, on_pipe_writable, &theirs, e);
 
