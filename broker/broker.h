@@ -42,6 +42,7 @@ struct broker {
 	struct call *stop_call;                   /* the supervisor wants us to end */
 	struct loop_timer stop_timer, sweep;
 	bool pruning[4];
+	struct logship *logship;                  /* edge to the logger, once one is wanted */
 	struct ctr *dirty;                        /* records to be packed when idle */
 };
 

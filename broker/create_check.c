@@ -216,7 +216,7 @@ check_log_config(struct log_config *l, const struct engine_config *engine, struc
 			if (kvs_get(&l->config, engine->log_opts.v[i].key) == NULL &&
 			    !kvs_set(&l->config, a, engine->log_opts.v[i].key, engine->log_opts.v[i].value))
 				return err_memory(e);
-	if (log_driver_find(l->type) != NULL && log_driver_find(l->type)->remote)
+	if (log_driver_find(l->type) != NULL && log_driver_find(l->type)->later)
 		return err_set(e, ERR_UNSUPPORTED, "log driver %s is not implemented by Bulwark yet", l->type);
 	if (strcmp(l->type, "none") != 0)
 		for (size_t i = 0; i < engine->log_opts.n; i++)
@@ -225,7 +225,8 @@ check_log_config(struct log_config *l, const struct engine_config *engine, struc
 				return err_memory(e);
 	if (log_opts_check(l->type, &l->config, e) < 0 || log_check_texts(&l->config, e) < 0)
 		return -1;
-	if (text_same(kvs_get(&l->config, "mode"), "non-blocking"))
+	/* (a remote driver never blocks: its records wait in the cache) */
+	if (text_same(kvs_get(&l->config, "mode"), "non-blocking") && !log_driver_find(l->type)->remote)
 		return not_built(e, "log opt mode=non-blocking");
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "health.h"
 #include "lifecycle.h"
 #include "log.h"
+#include "logship.h"
 #include "text.h"
 
 #define MILLISECOND INT64_C(1000000)
@@ -96,6 +97,7 @@ ctr_exited(struct ctr *c, int64_t code, bool oom, int64_t finished_at, const cha
 	if (s->finished_at - s->started_at >= RAN_WELL)
 		c->backoff_ns = 0;
 	health_stop(c);
+	logship_hand_over(c, NULL, NULL);
 	execs_end(c);
 	net_release(c);
 	emit_end(c, code, oom);

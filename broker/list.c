@@ -9,6 +9,7 @@
 #include "health.h"
 #include "images.h"
 #include "refs.h"
+#include "logopts.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -310,6 +311,34 @@ handle_container_list(struct call *call, const void *msg, struct err *e)
 	return 0;
 }
 
+/* The values of log options that are secrets are shown to nobody. */
+static int
+hide_secrets(struct container *shown, struct arena *a)
+{
+	const struct log_config *l = shown->host_config->log_config;
+	struct host_config *h;
+	struct kvs hidden = { 0 };
+	bool any = false;
+
+	for (size_t i = 0; l != NULL && i < l->config.n; i++)
+		any = any || log_opt_is_secret(l->config.v[i].key);
+	if (!any)
+		return 0;
+	h = arena_alloc(a, sizeof *h);
+	if (h == NULL)
+		return -1;
+	*h = *shown->host_config;
+	h->log_config = arena_alloc(a, sizeof *h->log_config);
+	if (h->log_config == NULL)
+		return -1;
+	for (size_t i = 0; i < l->config.n; i++)
+		if (!kvs_set(&hidden, a, l->config.v[i].key, log_opt_is_secret(l->config.v[i].key) ? "********" : l->config.v[i].value))
+			return -1;
+	*h->log_config = (struct log_config){ .type = l->type, .config = hidden };
+	shown->host_config = h;
+	return 0;
+}
+
 int
 handle_container_inspect(struct call *call, const void *msg, struct err *e)
 {
@@ -321,6 +350,8 @@ handle_container_inspect(struct call *call, const void *msg, struct err *e)
 		return -1;
 	shown = c->rec;
 	shown.exec_ids = (struct strs){ 0 };
+	if (hide_secrets(&shown, &call->arena) < 0)
+		return err_memory(e);
 	for (const struct exec *x = c->execs; x != NULL; x = x->next)
 		if (x->rec.running && !strs_add(&shown.exec_ids, &call->arena, x->rec.id))
 			return err_memory(e);

@@ -2,6 +2,7 @@
 #include "broker.h"
 #include "events.h"
 #include "fd.h"
+#include "logship.h"
 #include "setup.h"
 #include "shutdown.h"
 
@@ -22,7 +23,7 @@ broker_start(struct comp *c, const struct ctl_start *m, int *fds, size_t nfds, s
 static int
 broker_edge(struct comp *c, const char *name, int fd, struct err *e)
 {
-	return peer_connect(c->ctx, name, fd, e);
+	return strcmp(name != NULL ? name : "", "log") == 0 ? logship_connect(c->ctx, fd, e) : peer_connect(c->ctx, name, fd, e);
 }
 
 static void

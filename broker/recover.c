@@ -9,6 +9,7 @@
 #include "kinds.h"
 #include "lifecycle.h"
 #include "log.h"
+#include "logship.h"
 #include "msg/net.h"
 #include "text.h"
 #include "volumes.h"
@@ -358,5 +359,6 @@ recover_all(struct broker *b)
 	ops_submit_recovered(b);
 	mark_half_removed(b);
 	recover_policies(b);
+	logship_all(b);
 	log_msg(LOG_INFO, "recovered: %zu containers, %zu images, %zu volumes", b->ctr_by_id.n, b->img_by_id.n, b->vol_by_name.n);
 }

@@ -8,6 +8,7 @@
 #include "lifecycle.h"
 #include "links.h"
 #include "log.h"
+#include "logship.h"
 #include "text.h"
 #include "volumes.h"
 
@@ -118,6 +119,19 @@ on_answer(void *ctx, struct answer *a)
 		op_failed(op, a->err);
 	else
 		op_done(op);
+}
+
+static void
+on_log_given(void *ctx)
+{
+	op_done(ctx);
+}
+
+/* What was not delivered yet still can be: the logger holds the files. */
+static void
+give_log(struct op *op)
+{
+	logship_part(op->ctr, on_log_given, op);
 }
 
 static void
@@ -272,7 +286,7 @@ release(struct op *op)
 }
 
 static const struct op_step steps[] = {
-	{ "end", end, NULL }, { "runtime", delete_runtime, NULL }, { "files", delete_files, NULL }, { "volumes", delete_volumes, NULL },
+	{ "end", end, NULL }, { "log", give_log, NULL }, { "runtime", delete_runtime, NULL }, { "files", delete_files, NULL }, { "volumes", delete_volumes, NULL },
 	{ "record", delete_record, NULL },
 };
 const struct op_kind op_remove = { .name = "remove", .steps = steps, .n = sizeof steps / sizeof *steps,

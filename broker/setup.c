@@ -5,6 +5,7 @@
 #include "exec.h"
 #include "info.h"
 #include "lifecycle.h"
+#include "logship.h"
 #include "networks.h"
 #include "setup.h"
 #include "steps.h"
@@ -114,6 +115,7 @@ broker_close(struct broker *b)
 	clients_free(b->clients);
 	peers_done(b);
 	ops_done(b);
+	logship_done(b);
 	loop_timer_clear(&b->sweep);
 	loop_timer_clear(&b->stop_timer);
 	events_free(b->events);

@@ -9,6 +9,7 @@
 #include "lifecycle.h"
 #include "links.h"
 #include "log.h"
+#include "logship.h"
 #include "text.h"
 
 #include <errno.h>
@@ -213,6 +214,7 @@ is_up(struct op *op, int64_t pid, int64_t started_at)
 	set_running(c, pid, started_at, d != NULL && d->restart);
 	if (write_running(op, &e) < 0)
 		log_err(LOG_ERROR, &e, "record of container %.12s", c->id);
+	logship_hand_over(c, NULL, NULL);
 	emit_mounts(c, "mount");
 	event_ctr(c, "start", NULL);
 	health_start(c, true);
@@ -381,6 +383,28 @@ check(struct op *op)
 	op_done(op);
 }
 
+static void
+on_log_tried(void *ctx, const struct err *why)
+{
+	struct op *op = ctx;
+	struct err e = ERR_INIT;
+
+	if (why == NULL) {
+		op_done(op);
+		return;
+	}
+	e = *why;
+	(void)err_wrap(&e, "failed to create task for container: failed to initialize logging driver");
+	op_failed(op, &e);
+}
+
+/* A log that cannot be delivered from the beginning is said before anything runs. */
+static void
+try_log(struct op *op)
+{
+	logship_check(op->ctr, on_log_tried, op);
+}
+
 /* After a crash: if it runs it was done (exits.c and recover.c see to it), else it is taken back. */
 static bool
 resume(struct op *op)
@@ -398,6 +422,7 @@ resume(struct op *op)
 
 static const struct op_step steps[] = {
 	{ "check", check, NULL },
+	{ "log", try_log, NULL },
 	{ "prepare", prepare, unprepare },
 	{ "network", attach, detach },
 	{ "run", run, NULL },

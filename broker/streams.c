@@ -4,6 +4,7 @@
 #include "events.h"
 #include "exec.h"
 #include "lifecycle.h"
+#include "logopts.h"
 #include "text.h"
 
 /* "ctrl-p,ctrl-q", "a,ctrl-@": keys separated by commas */
@@ -106,12 +107,14 @@ handle_container_logs(struct call *call, const void *msg, struct err *e)
 	struct broker *b = client_broker(call);
 	struct ctr *c = ctr_find(b, m->ref, e);
 	struct api_logs wish;
+	struct log_files_plan plan;
 
 	if (c == NULL)
 		return -1;
 	if (c->rec.state->dead)
 		return err_set(e, ERR_CONFLICT, "can not get logs from container which is dead or marked for removal");
-	if (text_same(c->rec.host_config->log_config->type, "none"))
+	log_opts_plan(c->rec.host_config->log_config->type, &c->rec.host_config->log_config->config, &plan);
+	if (!plan.readable)
 		return err_set(e, ERR_UNSUPPORTED, "configured logging driver does not support reading");
 	wish = (struct api_logs){ .ref = c->id, .follow = m->follow && c->rec.state->running };
 	peer_send(b, PEER_RUN, NO_run_logs, &wish, NULL, 0, PEER_AGAIN, on_logs, call);

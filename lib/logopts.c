@@ -44,18 +44,18 @@ static const struct log_option awslogs_options[] = { { "awslogs-region", ANY, NU
 static const struct log_option gcplogs_options[] = { { "gcp-project", ANY, NULL }, { "gcp-log-cmd", ANY, NULL }, { "gcp-meta-zone", ANY, NULL },
 	{ "gcp-meta-name", ANY, NULL }, { "gcp-meta-id", ANY, NULL }, COMMON, { NULL, END, NULL } };
 
-/* by name; those that come with the logger are switched on there */
+/* by name */
 static const struct log_driver drivers[] = {
 	{ "awslogs", true, true, awslogs_options },
-	{ "fluentd", true, true, fluentd_options },
+	{ "fluentd", true, false, fluentd_options },
 	{ "gcplogs", true, true, gcplogs_options },
-	{ "gelf", true, true, gelf_options },
-	{ "journald", true, true, journald_options },
+	{ "gelf", true, false, gelf_options },
+	{ "journald", true, false, journald_options },
 	{ "json-file", false, false, file_options },
 	{ "local", false, false, local_options },
 	{ "none", false, false, none_options },
 	{ "splunk", true, true, splunk_options },
-	{ "syslog", true, true, syslog_options },
+	{ "syslog", true, false, syslog_options },
 };
 #define N_DRIVERS (sizeof drivers / sizeof *drivers)
 

@@ -11,7 +11,7 @@
 struct log_driver {
 	const char *name;
 	bool remote;                   /* delivered by the logger from the cache that the monitor writes */
-	bool checked;                  /* its endpoint is tried before the container is started */
+	bool later;                    /* not built yet */
 	const struct log_option *options;
 };
 

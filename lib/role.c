@@ -81,6 +81,10 @@ static const char *const sys_unpacker[] = { SYS_BASE, SYS_FILES, "setxattr", "ls
 static const char *const sys_monitor[] = { SYS_BASE, "openat", "unlinkat", "renameat", "renameat2", "fsync", "fdatasync", "accept4", "wait4", "waitid",
 	"kill", "pidfd_send_signal", "pidfd_open", "ioctl", "splice", "tee", "socketpair", "pipe2", "getsockname", "setsockopt", "fstatfs",
 	"signalfd4", "fallocate", "linkat", "mkdirat", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "clone", NULL };
+/* socket ... sendmmsg: connections to where logs go, and the look-up of names; clone: the threads in which names are looked up (no exec) */
+static const char *const sys_logger[] = { SYS_BASE, "openat", "open", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "stat", "lstat", "statx",
+	"getdents64", "unlinkat", "fstatfs", "ioctl", "pipe2", "socketpair", "socket", "connect", "bind", "getsockname", "getpeername", "setsockopt", "sendmmsg",
+	"recvmmsg", "clone", "clone3", "prctl", NULL };
 /* What no container and nothing else that the runtime starts has a use for: nearly all of it needs a host capability anyway. (Not
    adjtimex, which also reads the clock.) */
 const char *const role_denied[] = { "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "swapon",
@@ -129,6 +133,8 @@ const struct role_row role_table[ROLE_COUNT] = {
 	/* no Landlock, whose domain forbids mounting: there is no file in its namespace */
 	[ROLE_LOCKER] = { .name = "locker", .binary = "bulwark-mounter", .user = "bulwark-mount", .no_new_privs = true,
 		.ns_caps = CAP(SYS_ADMIN), .landlock = LANDLOCK_NONE, .syscalls = sys_locker, .nofile = 1024 },
+	[ROLE_LOGGER] = { .name = "logger", .binary = "bulwark-logger", .user = "bulwark-log", .no_new_privs = true,
+		.landlock = LANDLOCK_TREES, .syscalls = sys_logger, .nofile = 16384 },
 	/* root of the container's user namespace; of what a container without one has been given, the same set. No Landlock: its own copy of the
 	   container's mounts is all that it can name */
 	[ROLE_ARCHIVER] = { .name = "archiver", .binary = "bulwark-archiver", .user = "bulwark-run", .no_new_privs = true,

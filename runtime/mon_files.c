@@ -294,6 +294,13 @@ log_open(struct monitor *m, struct err *e)
 	return 0;
 }
 
+void
+log_tell_end(struct log *l)
+{
+	if (l->followers != NULL)
+		tell(l, "e", -1);
+}
+
 int
 log_follow(struct log *l, int fd)
 {

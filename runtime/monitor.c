@@ -189,6 +189,7 @@ on_child(struct loop_io *io, uint32_t events)
 	io_close(m);
 	loop_remove(&m->listen);
 	fd_close(&m->listen.fd);
+	log_tell_end(&m->log);
 	for (struct follower *f = m->log.followers; f != NULL; f = f->next)
 		fd_close(&f->fd);
 	m->log.followers = NULL;

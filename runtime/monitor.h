@@ -131,6 +131,8 @@ int log_open(struct monitor *m, struct err *e) must_check;
 /* Writes what is collected; called once for each round of reading. */
 void log_flush(struct log *l);
 int log_follow(struct log *l, int fd);
+/* That was all: who only lost its place in the queue is told apart from who saw the end. */
+void log_tell_end(struct log *l);
 /* Opens all files, oldest first; returns how many. */
 size_t log_files(struct log *l, int *fds, size_t max);
 int log_current(struct log *l, int *ret_fd) must_check;

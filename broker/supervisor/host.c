@@ -200,6 +200,7 @@ open_roots(struct host *h, const struct engine_config *c, struct err *e)
 	    owned_dir(h->data_root, "volumes", IMAGE_ID_BASE, IMAGE_ID_BASE, 0700, &h->volumes, e) < 0 ||
 	    owned_dir(h->data_root, "containers", run, h->gids[ROLE_RUNTIME], 0700, &h->containers, e) < 0 ||
 	    owned_dir(h->data_root, "broker", mind, h->gids[ROLE_BROKER], 0700, &h->broker, e) < 0 ||
+	    owned_dir(h->data_root, "logger", h->uids[ROLE_LOGGER], h->gids[ROLE_LOGGER], 0700, &h->logger, e) < 0 ||
 	    owned_dir(h->exec_root, "run", run, h->gids[ROLE_RUNTIME], 0700, &h->run, e) < 0 ||
 	    owned_dir(h->exec_root, "empty", 0, 0, 0755, &h->empty, e) < 0)
 		return -1;

@@ -25,6 +25,7 @@ static const struct wire { const char *name; enum role a, b; } wires[] = {
 	{ "net", ROLE_BROKER, ROLE_NETD },
 	{ "dns", ROLE_BROKER, ROLE_RESOLVER },
 	{ "run", ROLE_BROKER, ROLE_RUNTIME },
+	{ "log", ROLE_BROKER, ROLE_LOGGER },
 	{ "idmap", ROLE_RUNTIME, ROLE_IDMAPPER },
 	{ "mount", ROLE_RUNTIME, ROLE_MOUNTER },
 	/* on which mounts for containers without a user namespace are given, and on no other */
@@ -32,7 +33,8 @@ static const struct wire { const char *name; enum role a, b; } wires[] = {
 };
 static const enum role start_order[] = { ROLE_STORED, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_NETD, ROLE_RESOLVER, ROLE_RUNTIME, ROLE_BROKER };
 /* The broker first: it stops the containers through the others. */
-static const enum role stop_order[] = { ROLE_BROKER, ROLE_RUNTIME, ROLE_HOST_RUNTIME, ROLE_NETD, ROLE_RESOLVER, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_STORED };
+static const enum role stop_order[] = { ROLE_BROKER, ROLE_RUNTIME, ROLE_HOST_RUNTIME, ROLE_NETD, ROLE_RESOLVER, ROLE_MOUNTER, ROLE_IDMAPPER, ROLE_STORED,
+	ROLE_LOGGER };
 #define N_ROLES (sizeof start_order / sizeof *start_order)
 #define N_STOP (sizeof stop_order / sizeof *stop_order)
 
@@ -194,7 +196,7 @@ config_for(const struct engine_config *c, enum role role)
 		part.iptables = c->iptables;
 		break;
 	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_STORED: case ROLE_UNPACKER: case ROLE_LOCKER: case ROLE_ARCHIVER:
-	case ROLE_RESOLVER: case ROLE_COUNT:
+	case ROLE_RESOLVER: case ROLE_LOGGER: case ROLE_COUNT:
 		break;
 	}
 	return part;
@@ -229,6 +231,9 @@ fds_for(const struct host *h, enum role role, int *fds)
 		break;
 	case ROLE_WORKER:
 		fds[n++] = h->empty;
+		break;
+	case ROLE_LOGGER:
+		fds[n++] = h->logger;
 		break;
 	case ROLE_SUPERVISOR: case ROLE_CONFIG: case ROLE_MONITOR: case ROLE_IDMAPPER: case ROLE_UNPACKER:
 	case ROLE_NETD: case ROLE_LOCKER: case ROLE_ARCHIVER: case ROLE_RESOLVER: case ROLE_COUNT:
@@ -376,6 +381,22 @@ on_ctl_host_runtime(struct call *c, const void *msg, struct err *e)
 	return r;
 }
 
+/* Started when it is wanted for the first time. Its edge comes with it, and again with each of its successors. */
+static int
+on_ctl_logger(struct call *c, const void *msg, struct err *e)
+{
+	struct proc_slot *asker = c->ctx, *p = &asker->s->roles[ROLE_LOGGER];
+
+	if (asker->role != ROLE_BROKER)
+		return err_set(e, ERR_DENIED, "%s may not ask for the logger", role_table[asker->role].name);
+	p->s = asker->s;
+	p->role = ROLE_LOGGER;
+	if (p->pid == 0 && p->again.loop == NULL)
+		start_role(p);
+	call_ok(c);
+	return 0;
+}
+
 /* The channel ended: the process is dead, or broke the rules and is made dead. */
 static void
 on_ctl_closed(void *ctx, struct edge *edge, const struct err *why)
@@ -393,7 +414,7 @@ static int
 launch(struct proc_slot *p, struct err *e)
 {
 	static const edge_fn handlers[ctl_edge_table_end] = {
-		[NO_ctl_worker] = on_ctl_worker, [NO_ctl_host_runtime] = on_ctl_host_runtime,
+		[NO_ctl_worker] = on_ctl_worker, [NO_ctl_host_runtime] = on_ctl_host_runtime, [NO_ctl_logger] = on_ctl_logger,
 	};
 	struct supervisor *s = p->s;
 	const struct role_row *row = &role_table[p->role];

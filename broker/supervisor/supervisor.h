@@ -24,7 +24,7 @@ struct safe_dir { int mount, fd; };
 /* What the host gives: opened once, before any role runs. */
 struct host {
 	int config_file, data_root, exec_root, lock;
-	int store, volumes, containers, broker, run, empty, root;
+	int store, volumes, containers, broker, logger, run, empty, root;
 	struct safe_dir safe_store, safe_volumes;   /* stored's: without devices */
 	int sockets[MAX_HOSTS];
 	char socket_paths[MAX_HOSTS][108];   /* "" if it was inherited */

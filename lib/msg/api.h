@@ -114,7 +114,8 @@ REC_DECLARE(api_resize, API_RESIZE_FIELDS)
 REC_DECLARE(api_attach, API_ATTACH_FIELDS)
 
 /* Answer: the log files, oldest first, the last one being written to; with follow a SOCK_SEQPACKET socket is the last
-   descriptor: one byte 'd' = new data, 'r' with a descriptor = rotated to this new file, end = the container ended. */
+   descriptor: one byte 'd' = new data, 'r' with a descriptor = rotated to this new file, 'e' = that was
+   all, end = the container ended or the reader was too slow. */
 #define API_LOGS_FIELDS(F, O, L) \
 	F(str,  ref,    NULL, 1024) \
 	F(flag, follow, NULL, 1)

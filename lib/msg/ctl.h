@@ -72,6 +72,7 @@ REC_DECLARE(engine_config, ENGINE_CONFIG_FIELDS)
  *   stored    [0] store directory, [1] volumes directory
  *   mounter   [0] store directory, [1] volumes directory, [2] the host's root directory
  *   worker    [0] an empty directory for its root
+ *   logger    [0] its state directory
  *   idmapper, netd: none
  */
 #define CTL_START_FIELDS(F, O, L) \
@@ -91,7 +92,7 @@ REC_DECLARE(ctl_worker, CTL_WORKER_FIELDS)
 #define CTL_MESSAGES(ROW) \
 	/*  name      no  from request     fds  reply  fds */ \
 	ROW(ctl_start, 1, A,   ctl_start,  40,  none,   0) \
-	/* name: api, run, store, net, idmap, mount */ \
+	/* name: api, run, store, net, idmap, mount, log */ \
 	ROW(ctl_edge,  2, A,   ctl_edge,    1,  none,   0) \
 	/* stop in order: answered when the role has nothing left to do; then its channel is closed */ \
 	ROW(ctl_stop,  3, A,   none,        0,  none,   0) \
@@ -99,5 +100,7 @@ REC_DECLARE(ctl_worker, CTL_WORKER_FIELDS)
 	ROW(ctl_worker, 4, B,  ctl_worker,  0,  none,   1) \
 	ROW(ctl_reload, 5, A,  ctl_start,   0,  none,   0) \
 	/* runtime only: a host-runtime is wanted (floor permitting); the answer is its channel, an edge "run" */ \
-	ROW(ctl_host_runtime, 6, B, none,   0,  none,   1)
+	ROW(ctl_host_runtime, 6, B, none,   0,  none,   1) \
+	/* broker only: the logger is wanted; its edge "log" comes as every other one */ \
+	ROW(ctl_logger, 10, B, none,        0,  none,   0)
 EDGE_DECLARE(ctl_edge_table, CTL_MESSAGES)

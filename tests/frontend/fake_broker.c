@@ -662,7 +662,7 @@ start(char **argv, bool keep, struct err *e)
 		[NO_container_changes] = on_files, [NO_container_export] = on_files, [NO_container_archive] = on_archive,
 		[NO_container_commit] = on_commit, [NO_volume_usage] = on_volume_usage,
 	};
-	static const edge_fn ctl_handlers[ctl_edge_table_end] = { [NO_ctl_worker] = on_ok, [NO_ctl_host_runtime] = on_ok };
+	static const edge_fn ctl_handlers[ctl_edge_table_end] = { [NO_ctl_worker] = on_ok, [NO_ctl_host_runtime] = on_ok, [NO_ctl_logger] = on_ok };
 	struct engine_config config = { .log_level = TEXT("debug") };
 	struct ctl_start m = { .config = &config, .principal = TEXT("uid:0") };
 	struct ctl_edge edge = { .name = TEXT("api") };

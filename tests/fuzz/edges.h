@@ -8,7 +8,7 @@
 #pragma once
 #include "edge.h"
 
-#define EDGES      9u
+#define EDGES      10u
 #define WIRES      (EDGES + 1)       /* the channels of the monitors */
 #define RECORDS    (EDGES + 2)       /* what the unpacker answers */
 #define SIDE_B     0x80u

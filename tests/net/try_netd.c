@@ -34,7 +34,7 @@ refuse(struct call *c, const void *msg, struct err *err)
 int
 main(int argc, char **argv)
 {
-	static const edge_fn none[ctl_edge_table_end] = { [NO_ctl_worker] = refuse, [NO_ctl_host_runtime] = refuse };
+	static const edge_fn none[ctl_edge_table_end] = { [NO_ctl_worker] = refuse, [NO_ctl_host_runtime] = refuse, [NO_ctl_logger] = refuse };
 	int ctl[2], net[2];
 	pid_t pid;
 

@@ -54,7 +54,7 @@ refuse(struct call *c, const void *msg, struct err *e)
 static void
 start_role(enum role role, const char *binary, uid_t uid, const struct ctl_start *start, const int *fds, size_t nfds, struct rig_role *ret)
 {
-	static const edge_fn handlers[ctl_edge_table_end] = { [NO_ctl_worker] = refuse, [NO_ctl_host_runtime] = refuse };
+	static const edge_fn handlers[ctl_edge_table_end] = { [NO_ctl_worker] = refuse, [NO_ctl_host_runtime] = refuse, [NO_ctl_logger] = refuse };
 	struct edge_conf conf = { .table = &ctl_edge_table, .side = EDGE_A, .peer = "role", .handlers = handlers, .n_handlers = ctl_edge_table_end };
 	own_arena a = ARENA_INIT;
 	struct err e = ERR_INIT;

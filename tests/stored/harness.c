@@ -85,7 +85,7 @@ refuse(struct call *c, const void *msg, struct err *e)
 int
 role_start(struct loop *l, const struct start_conf *conf, struct started *ret, struct err *e)
 {
-	static const edge_fn handlers[ctl_edge_table_end] = { [NO_ctl_worker] = refuse, [NO_ctl_host_runtime] = refuse };
+	static const edge_fn handlers[ctl_edge_table_end] = { [NO_ctl_worker] = refuse, [NO_ctl_host_runtime] = refuse, [NO_ctl_logger] = refuse };
 	struct edge_conf ec = { .table = &ctl_edge_table, .side = EDGE_A, .peer = "role", .handlers = handlers, .n_handlers = ctl_edge_table_end };
 	struct edge_conf pc = { .table = conf->table, .side = EDGE_A, .peer = "role" };
 	bool own_ns = role_table[conf->role].ns_caps != 0;
