@@ -147,6 +147,16 @@ put_text(struct buf *b, const char *key, const char *value)
 	json_put_str(b, value);
 }
 
+/* Compose 1 speaks the newest version and still wants a field that went with 1.45: without it no service could be made anew. */
+static bool
+is_old_compose(const struct client *c)
+{
+	static const char name[] = "docker-compose/1.";
+	const struct http_str *agent = http_header(&c->head, "user-agent");
+
+	return agent != NULL && agent->n > sizeof name && memcmp(agent->p, name, sizeof name - 1) == 0;
+}
+
 static void
 on_image(struct client *c, struct answer *a)
 {
@@ -167,7 +177,7 @@ on_image(struct client *c, struct answer *a)
 	put_text(&b, "Comment", im->comment);
 	buf_puts(&b, ",\"Created\":");
 	json_put_time(&b, im->created);
-	if (c->version < 145) {
+	if (c->version < 145 || is_old_compose(c)) {
 		put_text(&b, "Container", "");
 		buf_puts(&b, ",\"ContainerConfig\":");
 		put_old_config(&b, NULL);

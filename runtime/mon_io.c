@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,6 +25,8 @@
 #define BLOCK_AT    ((size_t)256 << 10)
 #define PENDING_MAX ((size_t)16 << 20)
 #define INPUT_MAX   ((size_t)1 << 20)
+#define HEAD_POLL   (INT64_C(100) * 1000)
+#define HEAD_WAIT   (INT64_C(100) * 1000000)
 
 static unsigned char iobuf[IO_SIZE] __attribute__((aligned(4096)));
 static size_t io_touched;
@@ -66,7 +69,7 @@ client_events(struct client *c)
 
 	if (!c->input_done && !wait)
 		events |= EPOLLIN;
-	if (c->pending.used > 0 && !c->held)
+	if (c->pending.used > 0 && !c->held && !c->reading_head)
 		events |= EPOLLOUT;
 	/* a hangup shows whether wanted or not: while its input must wait a client that left is not looked at */
 	if (wait && events == 0)
@@ -109,6 +112,7 @@ client_drop(struct client *c)
 			*slot = c->next;
 			break;
 		}
+	loop_timer_clear(&c->head_timer);
 	loop_remove(&c->io);
 	fd_close(&c->io.fd);
 	if (c->in && !c->input_done && m->start.stdin_once && !m->start.tty)
@@ -143,7 +147,7 @@ client_send(struct client *c, int stream, const unsigned char *data, size_t n)
 			(unsigned char)(len >> 8), (unsigned char)len };
 		ssize_t sent = 0;
 
-		if (c->pending.used == 0 && !c->held) {
+		if (c->pending.used == 0 && !c->held && !c->reading_head) {
 			sent = send_some(c->io.fd, (struct iovec[]){ { head, head_n }, { (void *)(uintptr_t)data, len } }, 2);
 			if (sent < 0 && errno != EAGAIN) {
 				c->dead = true;
@@ -357,22 +361,48 @@ read_client(struct client *c)
 	}
 }
 
+/* How many bytes the client has not taken yet is what unix(7) calls SIOCOUTQ. */
+static void
+on_head_time(struct loop_timer *t)
+{
+	struct client *c = (struct client *)(void *)((char *)t - offsetof(struct client, head_timer));
+	int left = 0;
+
+	if (ioctl(c->io.fd, SIOCOUTQ, &left) == 0 && left > 0 && now_mono_ns() < c->head_until) {
+		loop_timer_set(c->m->loop, t, HEAD_POLL);
+		return;
+	}
+	c->reading_head = false;
+	sweep(c->m);
+}
+
+static void
+write_client(struct client *c)
+{
+	size_t n = c->head_left > 0 ? c->head_left : c->pending.used;
+	ssize_t sent = send_some(c->io.fd, (struct iovec[]){ { c->pending.data, n } }, 1);
+
+	if (sent < 0 && errno != EAGAIN)
+		c->dead = true;
+	else if (sent > 0)
+		buf_drop(&c->pending, (size_t)sent);
+	if (sent > 0 && c->head_left > 0 && (c->head_left -= (size_t)sent) == 0) {
+		c->reading_head = true;
+		c->head_until = now_mono_ns() + HEAD_WAIT;
+		loop_timer_set(c->m->loop, &c->head_timer, HEAD_POLL);
+	}
+	if (c->pending.used == 0)
+		buf_done(&c->pending);
+}
+
 static void
 on_client(struct loop_io *io, uint32_t events)
 {
 	struct client *c = (struct client *)(void *)((char *)io - offsetof(struct client, io));
 	struct monitor *m = c->m;
 
-	if ((events & EPOLLOUT) != 0 && c->pending.used > 0) {
-		ssize_t n = send_some(io->fd, (struct iovec[]){ { c->pending.data, c->pending.used } }, 1);
-
-		if (n < 0 && errno != EAGAIN)
-			c->dead = true;
-		else if (n > 0)
-			buf_drop(&c->pending, (size_t)n);
-		if (c->pending.used == 0)
-			buf_done(&c->pending);
-	}
+	if ((events & EPOLLOUT) != 0 && c->pending.used > 0)
+		write_client(c);
 	if ((events & EPOLLIN) != 0 && !c->dead)
 		read_client(c);
 	if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && (events & EPOLLIN) == 0))
@@ -435,6 +465,8 @@ io_attach(struct monitor *m, const struct run_stream *s, int fd, struct err *e)
 	m->clients = c;
 	c->held = !m->started && *m->start.exec != '\0';
 	buf_put(&c->pending, s->head.p, s->head.n);
+	c->head_left = s->head.n;
+	c->head_timer.on_time = on_head_time;
 	if (s->logs && replay_new(c, s->stream, e) < 0) {
 		client_drop(c);
 		return -1;

@@ -29,6 +29,11 @@ struct client {
 	struct replay *replay;      /* still reads the log: gets no output of the process */
 	bool only_log;              /* goes when it has taken everything */
 	bool held;                  /* nothing may be written before the program was executed: an error would be the answer */
+	/* Clients that read the answer's head through a buffer lose what comes along with it: nothing follows before it was read. */
+	size_t head_left;
+	bool reading_head;
+	int64_t head_until;         /* CLOCK_MONOTONIC: then it follows anyway */
+	struct loop_timer head_timer;
 };
 
 struct stream {
