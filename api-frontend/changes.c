@@ -18,31 +18,104 @@ needs_value(const char *name, struct err *e)
 	return err_set(e, ERR_INVALID, "%s requires at least one argument", name);
 }
 
-/* The next word, quotes and backslashes undone; NULL at the end. *p moves on. */
-static char *
-next_word(const char **p, struct arena *a)
-{
-	const char *s = *p;
-	char *out, *to, quote = '\0';
+/* ---- words ---- */
 
-	while (*s == ' ' || *s == '\t')
-		s++;
-	if (*s == '\0')
-		return NULL;
-	out = to = arena_alloc(a, strlen(s) + 1);
-	if (out == NULL)
-		return NULL;
-	for (; *s != '\0' && (quote != '\0' || (*s != ' ' && *s != '\t')); s++) {
-		if (*s == '\\' && s[1] != '\0' && quote != '\'')
-			*to++ = *++s;
-		else if (quote != '\0' ? *s == quote : (*s == '"' || *s == '\''))
-			quote = quote != '\0' ? '\0' : *s;
-		else
-			*to++ = *s;
+static const char *
+env_value(const struct strs *env, const char *name, size_t n)
+{
+	for (size_t i = env->n; i > 0; i--)
+		if (strncmp(env->v[i - 1], name, n) == 0 && env->v[i - 1][n] == '=')
+			return env->v[i - 1] + n + 1;
+	return NULL;
+}
+
+static size_t
+name_length(const char *s)
+{
+	size_t n = 0;
+
+	while ((s[n] >= 'a' && s[n] <= 'z') || (s[n] >= 'A' && s[n] <= 'Z') || s[n] == '_' || (n > 0 && s[n] >= '0' && s[n] <= '9'))
+		n++;
+	return n;
+}
+
+/* s stands behind a '$': writes what $NAME, ${NAME}, ${NAME:-word} or ${NAME:+word} is and returns where the text goes on; NULL: it is
+   none of them. A '$' that no name follows stays. */
+static const char *
+put_variable(struct buf *out, const struct strs *env, const char *s)
+{
+	bool braces = *s == '{';
+	const char *name = braces ? s + 1 : s, *value, *end;
+	size_t n = name_length(name);
+
+	if (n == 0 && !braces) {
+		buf_putc(out, '$');
+		return s;
 	}
-	*to = '\0';
+	value = env_value(env, name, n);
+	if (!braces) {
+		buf_puts(out, value != NULL ? value : "");
+		return name + n;
+	}
+	end = strchr(name + n, '}');
+	if (n == 0 || end == NULL)
+		return NULL;
+	if (name[n] == '}') {
+		buf_puts(out, value != NULL ? value : "");
+	} else if (name[n] == ':' && (name[n + 1] == '-' || name[n + 1] == '+')) {
+		bool set = value != NULL && *value != '\0';
+
+		if (name[n + 1] == '-' && set)
+			buf_puts(out, value);
+		else if ((name[n + 1] == '+') == set)
+			buf_put(out, name + n + 2, (size_t)(end - (name + n + 2)));
+	} else {
+		return NULL;
+	}
+	return end + 1;
+}
+
+/* Up to the next white space (all: to the end), quotes and backslashes undone, variables of env put in. *p moves on. NULL with e set: a
+   bad substitution, or no memory. */
+static char *
+take_word(const char **p, bool all, const struct strs *env, struct arena *a, struct err *e)
+{
+	own_buf out = BUF_INIT((size_t)REC_STR_MAX);
+	const char *s = *p;
+	char quote = '\0', *word;
+
+	while (*s != '\0' && (all || quote != '\0' || (*s != ' ' && *s != '\t'))) {
+		if (*s == '\\' && s[1] != '\0' && quote != '\'') {
+			buf_putc(&out, s[1]);
+			s += 2;
+		} else if (quote != '\0' ? *s == quote : (*s == '"' || *s == '\'')) {
+			quote = quote != '\0' ? '\0' : *s;
+			s++;
+		} else if (*s == '$' && quote != '\'') {
+			const char *next = put_variable(&out, env, s + 1);
+
+			if (next == NULL) {
+				err_set(e, ERR_INVALID, "failed to process \"%.200s\": unsupported modifier or missing '}' in substitution", *p);
+				return NULL;
+			}
+			s = next;
+		} else {
+			buf_putc(&out, *s++);
+		}
+	}
+	word = out.failed ? NULL : arena_strn(a, out.used > 0 ? (const char *)out.data : "", out.used);
+	if (word == NULL)
+		err_set(e, ERR_LIMIT, "a value is too long");
 	*p = s;
-	return out;
+	return word;
+}
+
+/* The next word; NULL at the end, or with e set. */
+static char *
+next_word(const char **p, const struct strs *env, struct arena *a, struct err *e)
+{
+	*p += strspn(*p, " \t");
+	return **p != '\0' ? take_word(p, false, env, a, e) : NULL;
 }
 
 /* ["a","b"]; false if it is not that. */
@@ -94,20 +167,28 @@ static int
 set_pairs(struct container_config *c, struct arena *a, bool label, const char *value, struct err *e)
 {
 	const char *p = value;
-	char *word = next_word(&p, a);
-	bool old_form = word != NULL && strchr(word, '=') == NULL;
+	/* what was set before this instruction counts */
+	struct strs env = { 0 };
+	char *word;
+	bool old_form;
 
-	for (; word != NULL; word = next_word(&p, a)) {
+	for (size_t i = 0; i < c->env.n; i++)
+		if (!strs_add(&env, a, c->env.v[i]))
+			return no_memory(e);
+	word = next_word(&p, &env, a, e);
+	old_form = word != NULL && strchr(word, '=') == NULL;
+	for (; word != NULL; word = next_word(&p, &env, a, e)) {
 		char *eq = strchr(word, '=');
 		const char *content;
 
 		if (old_form) {
 			while (*p == ' ' || *p == '\t')
 				p++;
-			content = p;
-			if (*content == '\0' && !label)
+			if (*p == '\0' && !label)
 				return err_set(e, ERR_INVALID, "ENV must have two arguments");
-			p += strlen(p);
+			content = take_word(&p, true, &env, a, e);
+			if (content == NULL)
+				return -1;
 		} else if (eq == NULL || eq == word) {
 			return err_set(e, ERR_INVALID, "Syntax error - can't find = in \"%.64s\". Must be of the form: name=value", word);
 		} else {
@@ -117,7 +198,7 @@ set_pairs(struct container_config *c, struct arena *a, bool label, const char *v
 		if (label ? !kvs_set(&c->labels, a, word, content) : set_env(&c->env, a, word, content, e) < 0)
 			return no_memory(e);
 	}
-	return 0;
+	return e->code == ERR_NONE ? 0 : -1;
 }
 
 static int
@@ -131,7 +212,7 @@ set_exposed(struct container_config *c, struct arena *a, const char *value, stru
 {
 	const char *p = value;
 
-	for (char *word = next_word(&p, a); word != NULL; word = next_word(&p, a)) {
+	for (char *word = next_word(&p, &c->env, a, e); word != NULL; word = next_word(&p, &c->env, a, e)) {
 		char *slash = strchr(word, '/'), *end;
 		const char *proto = slash != NULL ? slash + 1 : "tcp";
 		unsigned long first, last;
@@ -151,7 +232,7 @@ set_exposed(struct container_config *c, struct arena *a, const char *value, stru
 				return no_memory(e);
 		}
 	}
-	return 0;
+	return e->code == ERR_NONE ? 0 : -1;
 }
 
 static int
@@ -162,9 +243,11 @@ set_volumes(struct container_config *c, struct arena *a, const char *value, stru
 
 	if (!json_words(value, a, &words)) {
 		words = (struct strs){ 0 };
-		for (char *word = next_word(&p, a); word != NULL; word = next_word(&p, a))
+		for (char *word = next_word(&p, &c->env, a, e); word != NULL; word = next_word(&p, &c->env, a, e))
 			if (!strs_add(&words, a, word))
 				return no_memory(e);
+		if (e->code != ERR_NONE)
+			return -1;
 	}
 	for (size_t i = 0; i < words.n; i++)
 		if (words.v[i][0] == '\0')
@@ -177,6 +260,9 @@ set_volumes(struct container_config *c, struct arena *a, const char *value, stru
 static int
 set_workdir(struct container_config *c, struct arena *a, const char *value, struct err *e)
 {
+	value = take_word(&value, true, &c->env, a, e);
+	if (value == NULL)
+		return -1;
 	if (value[0] == '/')
 		c->working_dir = arena_str(a, value);
 	else
@@ -219,13 +305,14 @@ static int
 set_health(struct container_config *c, struct arena *a, const char *value, struct err *e)
 {
 	struct health_config *h = arena_alloc(a, sizeof *h);
+	static const struct strs none;
 	const char *p = value;
 	char *word;
 
 	if (h == NULL)
 		return no_memory(e);
 	c->healthcheck = h;
-	while ((word = next_word(&p, a)) != NULL && strncmp(word, "--", 2) == 0) {
+	while ((word = next_word(&p, &none, a, e)) != NULL && strncmp(word, "--", 2) == 0) {
 		char *eq = strchr(word, '='), *end;
 		int64_t *to = NULL;
 
@@ -262,10 +349,10 @@ set_health(struct container_config *c, struct arena *a, const char *value, struc
 }
 
 static int
-set_text(char **to, struct arena *a, const char *value, struct err *e)
+set_text(char **to, const struct strs *env, struct arena *a, const char *value, struct err *e)
 {
-	*to = arena_str(a, value);
-	return *to != NULL ? 0 : no_memory(e);
+	*to = take_word(&value, true, env, a, e);
+	return *to != NULL ? 0 : -1;
 }
 
 int
@@ -302,11 +389,11 @@ change_apply(struct container_config *c, struct arena *a, const char *line, stru
 	if (strcmp(name, "VOLUME") == 0)
 		return set_volumes(c, a, value, e);
 	if (strcmp(name, "USER") == 0)
-		return set_text(&c->user, a, value, e);
+		return set_text(&c->user, &c->env, a, value, e);
 	if (strcmp(name, "WORKDIR") == 0)
 		return set_workdir(c, a, value, e);
 	if (strcmp(name, "STOPSIGNAL") == 0)
-		return set_text(&c->stop_signal, a, value, e);
+		return set_text(&c->stop_signal, &c->env, a, value, e);
 	if (strcmp(name, "HEALTHCHECK") == 0)
 		return set_health(c, a, value, e);
 	if (strcmp(name, "ONBUILD") == 0)

@@ -220,6 +220,35 @@ changes_are_instructions(void **state)
 }
 
 static void
+changes_know_variables(void **state)
+{
+	static const char *const good[] = { "ENV A=1 PATH=/bin", "ENV A=2 B=$A PATH=/x:${PATH} N=${NONE:-d}${A:+s} Q='$A' E=\\$A", "ENV L $A and \"$B\"",
+		"WORKDIR /$A", "USER ${B}", "LABEL l=\"$A x\"", "VOLUME /v$A", "EXPOSE 8${A}", "CMD echo $A" };
+	static const char *const bad[] = { "ENV X=${A", "ENV X=${A?x}", "ENV X=${}", "USER ${" };
+	static const char *const env[] = { "A=2", "PATH=/x:/bin", "B=1", "N=ds", "Q=$A", "E=$A", "L=2 and 1" };
+	own_arena a = ARENA_INIT;
+	struct err e = ERR_INIT;
+	struct container_config c = { 0 };
+
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		if (change_apply(&c, &a, good[i], &e) < 0)
+			fail_msg("%s: %s", good[i], e.text);
+	assert_int_equal(c.env.n, sizeof env / sizeof env[0]);
+	for (size_t i = 0; i < c.env.n; i++)
+		assert_string_equal(c.env.v[i], env[i]);
+	assert_string_equal(c.working_dir, "/2");
+	assert_string_equal(c.user, "1");
+	assert_string_equal(c.labels.v[0].value, "2 x");
+	assert_string_equal(c.volumes.v[0], "/v2");
+	assert_string_equal(c.exposed_ports.v[0], "82/tcp");
+	assert_string_equal(c.cmd.v[2], "echo $A");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		e = (struct err)ERR_INIT;
+		assert_int_equal(change_apply(&c, &a, bad[i], &e), -1);
+	}
+}
+
+static void
 top_knows_the_usual_columns(void **state)
 {
 	own_buf b = BUF_INIT(65536);
@@ -258,7 +287,7 @@ main(void)
 		cmocka_unit_test(input_follows_the_tables), cmocka_unit_test(plain_string_is_a_command), cmocka_unit_test(wrong_types_name_the_field),
 		cmocka_unit_test(documents_have_limits), cmocka_unit_test(output_is_as_go_writes_it), cmocka_unit_test(what_was_written_reads_back),
 		cmocka_unit_test(log_lines_are_scanned), cmocka_unit_test(times_of_queries), cmocka_unit_test(states_in_the_engines_words),
-		cmocka_unit_test(changes_are_instructions), cmocka_unit_test(top_knows_the_usual_columns), cmocka_unit_test(seccomp_profiles_are_checked),
+		cmocka_unit_test(changes_are_instructions), cmocka_unit_test(changes_know_variables), cmocka_unit_test(top_knows_the_usual_columns), cmocka_unit_test(seccomp_profiles_are_checked),
 	};
 
 	json_init();
