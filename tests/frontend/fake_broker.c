@@ -503,6 +503,13 @@ on_commit(struct call *call, const void *msg, struct err *e)
 }
 
 static int
+on_network_create(struct call *call, const void *msg, struct err *e)
+{
+	call_reply(call, &(struct api_created){ .id = TEXT("n1") }, NULL, 0);
+	return 0;
+}
+
+static int
 on_volume_usage(struct call *call, const void *msg, struct err *e)
 {
 	static struct volume_use use = { .name = TEXT("v1"), .size = 12, .refs = 1 };
@@ -661,6 +668,8 @@ start(char **argv, bool keep, struct err *e)
 		[NO_system_events] = on_events, [NO_container_update] = on_update, [NO_container_stats] = on_stats,
 		[NO_container_changes] = on_files, [NO_container_export] = on_files, [NO_container_archive] = on_archive,
 		[NO_container_commit] = on_commit, [NO_volume_usage] = on_volume_usage,
+		[NO_network_create] = on_network_create, [NO_network_remove] = on_ok, [NO_network_prune] = on_pruned, [NO_network_connect] = on_ok,
+		[NO_network_disconnect] = on_ok,
 	};
 	static const edge_fn ctl_handlers[ctl_edge_table_end] = { [NO_ctl_worker] = on_ok, [NO_ctl_host_runtime] = on_ok, [NO_ctl_logger] = on_ok };
 	struct engine_config config = { .log_level = TEXT("debug") };
