@@ -40,10 +40,6 @@ refuse_unbuilt(const json_t *host, struct err *e)
 
 	json_array_foreach(json_member(host, "DeviceRequests"), i, each)
 		return no_device_driver(each, e);
-	json_array_foreach(json_member(host, "Mounts"), i, each) {
-		if (json_member(each, "ImageOptions") != NULL)
-			return err_set(e, ERR_UNSUPPORTED, "mounts of type image are not implemented by Bulwark yet");
-	}
 	return 0;
 }
 

@@ -250,18 +250,18 @@ check_read_only(const struct mount_spec *m, const struct bind_options *o, struct
 static int
 check_mount(const struct mount_spec *m, struct err *e)
 {
-	bool bind = text_same(m->type, "bind"), volume = text_same(m->type, "volume"), tmpfs = text_same(m->type, "tmpfs");
+	bool bind = text_same(m->type, "bind"), volume = text_same(m->type, "volume"), tmpfs = text_same(m->type, "tmpfs"), image = text_same(m->type, "image");
 
-	if (text_same(m->type, "image") || text_same(m->type, "cluster") || text_same(m->type, "npipe"))
+	if (text_same(m->type, "cluster") || text_same(m->type, "npipe"))
 		return err_set(e, ERR_UNSUPPORTED, "a mount of type %s is not implemented by Bulwark yet", m->type);
-	if (!bind && !volume && !tmpfs)
+	if (!bind && !volume && !tmpfs && !image)
 		return bad_mount(e, m, "mount type unknown");
 	if (!text_set(m->target))
 		return bad_mount(e, m, "field Target must not be empty");
 	if (m->target[0] != '/')
 		return err_set(e, ERR_INVALID, "invalid mount config for type \"%s\": invalid mount path: '%.200s' mount path must be absolute", m->type,
 		    m->target);
-	if (bind && !text_set(m->source))
+	if ((bind || image) && !text_set(m->source))
 		return bad_mount(e, m, "field Source must not be empty");
 	if (bind && m->source[0] != '/')
 		return err_set(e, ERR_INVALID, "invalid mount config for type \"bind\": invalid mount path: '%.200s' mount path must be absolute",
@@ -269,7 +269,8 @@ check_mount(const struct mount_spec *m, struct err *e)
 	if (tmpfs && text_set(m->source))
 		return bad_mount(e, m, "field Source must not be specified");
 	if ((bind && (m->volume_options != NULL || m->tmpfs_options != NULL)) || (volume && (m->bind_options != NULL || m->tmpfs_options != NULL)) ||
-	    (tmpfs && (m->bind_options != NULL || m->volume_options != NULL)))
+	    (tmpfs && (m->bind_options != NULL || m->volume_options != NULL)) || (!image && m->image_options != NULL) ||
+	    (image && (m->bind_options != NULL || m->volume_options != NULL || m->tmpfs_options != NULL)))
 		return bad_mount(e, m, "field of another mount type must not be specified");
 	if (volume && text_set(m->source) && check_volume_name(m->source, e) < 0)
 		return -1;
@@ -312,6 +313,25 @@ fill_tmpfs(struct creation *c, struct mount_point *p, const struct mount_spec *m
 	return p->type != NULL && p->options != NULL ? 0 : err_memory(e);
 }
 
+/* Read-only, as all that an image has; its layers are kept as long as the container is there. */
+static int
+fill_image(struct creation *c, struct mount_point *p, const struct mount_spec *m, struct err *e)
+{
+	struct img *i = img_find(c->b, m->source, e);
+
+	if (i == NULL)
+		return -1;
+	p->type = arena_str(c->a, "image");
+	p->source = m->source;
+	p->name = i->rec.id;
+	p->rw = false;
+	p->subpath = m->image_options != NULL ? m->image_options->subpath : NULL;
+	for (size_t k = i->rec.layers.n; k > 0; k--)
+		if (!strs_add(&p->layers, c->a, i->rec.layers.v[k - 1].dir))
+			return err_memory(e);
+	return p->type != NULL ? 0 : err_memory(e);
+}
+
 static int
 add_mount(struct creation *c, const struct mount_spec *m, size_t inherited, struct err *e)
 {
@@ -331,6 +351,8 @@ add_mount(struct creation *c, const struct mount_spec *m, size_t inherited, stru
 	p->rw = !m->read_only;
 	if (strcmp(m->type, "tmpfs") == 0)
 		return fill_tmpfs(c, p, m, e);
+	if (strcmp(m->type, "image") == 0)
+		return fill_image(c, p, m, e);
 	if (strcmp(m->type, "volume") == 0) {
 		p->mode = arena_str(c->a, "z");
 		p->no_copy = m->volume_options != NULL && m->volume_options->no_copy;
@@ -451,6 +473,10 @@ create_mounts(struct creation *c, struct err *e)
 			return -1;
 		p->mode = arena_str(c->a, "");
 	}
+	for (size_t i = 0; !text_same(c->host.userns_mode, "host") && i < c->rec.mounts.n; i++)
+		if (text_same(c->rec.mounts.v[i].propagation, "shared") || text_same(c->rec.mounts.v[i].propagation, "rshared"))
+			return err_set(e, ERR_INVALID, "mount propagation \"%s\" is not possible for a container with a user namespace, of whose mounts the kernel "
+			    "makes slaves: use slave, or --userns=host", c->rec.mounts.v[i].propagation);
 	if (c->rec.mounts.n > 1)
 		qsort(c->rec.mounts.v, c->rec.mounts.n, sizeof *c->rec.mounts.v, by_destination);
 	return 0;

@@ -25,7 +25,11 @@ user_of(const struct broker *b, const struct img *i, bool running)
 	for (size_t k = 0; k < b->ctr_by_id.n; k++) {
 		const struct ctr *c = b->ctr_by_id.v[k].value;
 
-		if (text_same(c->rec.image, i->rec.id) && c->rec.state->running == running)
+		bool uses = text_same(c->rec.image, i->rec.id);
+
+		for (size_t m = 0; m < c->rec.mounts.n; m++)
+			uses = uses || (text_same(c->rec.mounts.v[m].type, "image") && text_same(c->rec.mounts.v[m].name, i->rec.id));
+		if (uses && c->rec.state->running == running)
 			return c;
 	}
 	return NULL;

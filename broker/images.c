@@ -26,6 +26,9 @@ layer_is_used(const struct broker *b, const char *dir, const struct ctr *except)
 
 		if (c != except && strs_has(&c->rec.layers, dir))
 			return true;
+		for (size_t k = 0; c != except && k < c->rec.mounts.n; k++)
+			if (strs_has(&c->rec.mounts.v[k].layers, dir))
+				return true;
 	}
 	return false;
 }

@@ -258,6 +258,8 @@ finish(struct op *op)
 	ops_cancel_waiting(c);
 	op->ctr = NULL;
 	layers_drop_unused(b, &c->rec.layers, c);
+	for (size_t i = 0; i < c->rec.mounts.n; i++)
+		layers_drop_unused(b, &c->rec.mounts.v[i].layers, c);
 	ctr_forget(c);
 }
 

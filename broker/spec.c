@@ -92,8 +92,9 @@ add_mounts(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 			return err_memory(e);
 		*m = (struct run_mount){ .kind = p->type, .source = volume ? p->name : p->source, .target = p->destination, .subpath = p->subpath,
 			.read_only = !p->rw, .non_recursive = p->non_recursive, .create = p->create, .copy_up = volume && !p->no_copy,
-			.propagation = p->propagation, .options = p->options, .read_only_top = p->read_only_top };
-		if (text_same(p->type, "tmpfs"))
+			.propagation = p->propagation, .options = p->options, .read_only_top = p->read_only_top,
+			.layers = p->layers };
+		if (text_same(p->type, "tmpfs") || text_same(p->type, "image"))
 			m->source = NULL;
 		v = volume ? vol_find(c->b, p->name) : NULL;
 		if (v != NULL && volume_options_mount(c, &v->rec, m, a, e) < 0)

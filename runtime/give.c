@@ -66,6 +66,21 @@ wish(struct asking *k, struct mount_wish w, struct err *e)
 }
 
 static int
+wish_layers(struct asking *k, const struct strs *layers, struct err *e)
+{
+	for (size_t i = 0; i < layers->n; i++)
+		if (wish(k, (struct mount_wish){ .kind = (char *)(uintptr_t)"layer", .name = layers->v[i], .read_only = true }, e) < 0)
+			return -1;
+	return 0;
+}
+
+static bool
+is_word(const char *s, const char *a, const char *b)
+{
+	return s != NULL && (strcmp(s, a) == 0 || strcmp(s, b) == 0);
+}
+
+static int
 wish_mounts(struct asking *k, const struct run_spec *spec, struct err *e)
 {
 	for (size_t i = 0; i < spec->mounts.n; i++) {
@@ -75,6 +90,15 @@ wish_mounts(struct asking *k, const struct run_spec *spec, struct err *e)
 
 		if (m->kind != NULL && strcmp(m->kind, "tmpfs") == 0)
 			continue;
+		if (m->kind != NULL && strcmp(m->kind, "image") == 0) {
+			if (wish_layers(k, &m->layers, e) < 0)
+				return -1;
+			continue;
+		}
+		w.slave = is_word(m->propagation, "slave", "rslave");
+		w.shared = is_word(m->propagation, "shared", "rshared");
+		if ((w.slave || w.shared) && m->source != NULL && propagation_check(m->source, w.slave, e) < 0)
+			return -1;
 		if (m->kind == NULL || m->source == NULL)
 			return err_set(e, ERR_PROTOCOL, "malformed mount");
 		if (strcmp(m->kind, "bind") != 0 && strcmp(m->kind, "volume") != 0)
@@ -92,8 +116,8 @@ give_mounts(struct box *b, const struct run_spec *spec, int *fds, size_t max, si
 	struct asking k = { .b = b, .fds = fds, .n = *n, .max = max };
 	int r = have_namespaces(b, e);
 
-	for (size_t i = 0; r == 0 && i < spec->layers.n; i++)
-		r = wish(&k, (struct mount_wish){ .kind = (char *)(uintptr_t)"layer", .name = spec->layers.v[i], .read_only = true }, e);
+	if (r == 0)
+		r = wish_layers(&k, &spec->layers, e);
 	if (r == 0)
 		r = wish(&k, (struct mount_wish){ .kind = (char *)(uintptr_t)"rw", .name = spec->id }, e);
 	if (r == 0)

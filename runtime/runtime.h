@@ -191,6 +191,9 @@ int on_run_archive(struct call *c, const void *msg, struct err *e);
 /* The container (or its sandbox) is no more: those who copy are told. */
 void copies_end(struct box *b);
 
+/* propagation.c: that a path is on a mount of the host which can pass mounts on */
+int propagation_check(const char *path, bool slave, struct err *e) must_check;
+
 /* give.c: the mounter's part of a start, in the order that stage expects */
 int give_mounts(struct box *b, const struct run_spec *spec, int *fds, size_t max, size_t *n, struct err *e) must_check;
 

@@ -48,6 +48,7 @@ set_propagation(int mount, const char *name, struct err *e)
 {
 	static const struct { const char *name; unsigned long flag; bool deep; } rows[] = {
 		{ "private", MS_PRIVATE, false }, { "rprivate", MS_PRIVATE, true }, { "slave", MS_SLAVE, false }, { "rslave", MS_SLAVE, true },
+		{ "shared", MS_SHARED, false }, { "rshared", MS_SHARED, true },
 	};
 	struct mount_attr a = { .propagation = MS_PRIVATE };
 	unsigned flags = AT_EMPTY_PATH | AT_RECURSIVE;
@@ -201,6 +202,59 @@ mount_tmpfs(struct stage *s, const struct run_mount *m, struct err *e)
 	return root_attach(s, fs, m->target, false, e);
 }
 
+/* An image's layers as one tree that nobody can write; of a single layer there is nothing to join. */
+static int
+join_layers(struct stage *s, const struct run_mount *m, size_t no, int *ret_top, struct err *e)
+{
+	own_buf options = BUF_INIT(4095);
+	char name[48];
+
+	buf_puts(&options, "lowerdir=");
+	for (size_t i = 0; i < m->layers.n; i++) {
+		own_fd layer = -1;
+
+		snprintf(name, sizeof name, "i%zu-%zu", no, i);
+		if (stage_take_fd(s, &layer, e) < 0)
+			return -1;
+		if (mkdirat(s->dir, name, 0755) < 0 || fs_attach(layer, s->dir, name) < 0)
+			return err_sys(e, errno, "put layer %zu of an image in place", i);
+		buf_printf(&options, "%s%s", i > 0 ? ":" : "", name);
+	}
+	if (m->layers.n == 0)
+		return err_set(e, ERR_INVALID, "the image for \"%s\" has no files", m->target);
+	buf_puts(&options, ",userxattr");
+	if (*buf_cstr(&options) == '\0')
+		return err_set(e, ERR_LIMIT, "the image for \"%s\" has too many layers", m->target);
+	if (m->layers.n > 1) {
+		snprintf(name, sizeof name, "i%zu", no);
+		if (mkdirat(s->dir, name, 0755) < 0 || mount("overlay", name, "overlay", MS_RDONLY | MS_NODEV, buf_cstr(&options)) < 0)
+			return err_sys(e, errno, "mount an image on \"%s\"", m->target);
+	}
+	*ret_top = openat(s->dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return *ret_top < 0 ? err_sys(e, errno, "open an image") : 0;
+}
+
+static int
+mount_image(struct stage *s, const struct run_mount *m, size_t no, struct err *e)
+{
+	own_fd top = -1, tree = -1;
+
+	if (join_layers(s, m, no, &top, e) < 0)
+		return -1;
+	if (m->subpath != NULL && *m->subpath != '\0') {
+		int sub = fd_open_beneath(top, m->subpath, O_PATH, 0);
+
+		if (sub < 0)
+			return err_sys(e, errno, "cannot access path \"%s\" of the image for \"%s\"", m->subpath, m->target);
+		fd_close(&top);
+		top = sub;
+	}
+	tree = open_tree(top, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (tree < 0)
+		return err_sys(e, errno, "mount an image on \"%s\"", m->target);
+	return root_attach(s, tree, m->target, false, e);
+}
+
 int
 stage_mounts(struct stage *s, struct err *e)
 {
@@ -209,7 +263,7 @@ stage_mounts(struct stage *s, struct err *e)
 
 		if (m->kind == NULL || check_target(m->target, e) < 0)
 			return m->kind == NULL ? err_set(e, ERR_PROTOCOL, "mount without a kind") : -1;
-		if (strcmp(m->kind, "tmpfs") == 0 ? mount_tmpfs(s, m, e) < 0 : mount_given(s, m, e) < 0)
+		if (strcmp(m->kind, "tmpfs") == 0 ? mount_tmpfs(s, m, e) < 0 : strcmp(m->kind, "image") == 0 ? mount_image(s, m, i, e) < 0 : mount_given(s, m, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -101,7 +101,7 @@ REC_DECLARE(w_size, W_SIZE_FIELDS)
 REC_DECLARE(w_logs, W_LOGS_FIELDS)
 
 /* For stage. Descriptors that came with W_FDS, in this order: seccomp program (if seccomp), init (if spec->init), the layers,
-   the rw directory, one for each mount that is not a tmpfs, one for each device.
+   the rw directory, one for each mount that is not a tmpfs (of an image: its layers), one for each device.
    For an exec only process (and seccomp) is set. own: CLONE_NEW* flags of the namespaces that are the container's own. */
 #define W_SPEC_FIELDS(F, O, L) \
 	O(run_spec, spec, NULL) \

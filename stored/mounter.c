@@ -400,7 +400,7 @@ give(const struct mounter *m, const struct mount_wish *w, const int ns[2], bool 
 {
 	bool host = w->kind != NULL && strcmp(w->kind, "host") == 0;
 	unsigned deep = host && !w->non_recursive ? AT_RECURSIVE : 0;
-	struct mount_attr attr = { .propagation = MS_PRIVATE };
+	struct mount_attr attr = { .propagation = !host ? MS_PRIVATE : w->slave ? MS_SLAVE : w->shared && plain ? 0 : MS_PRIVATE };
 	own_fd source = -1, tree = -1;
 
 	if (w->kind == NULL || w->name == NULL)
@@ -417,7 +417,7 @@ give(const struct mounter *m, const struct mount_wish *w, const int ns[2], bool 
 		attr.attr_set |= MOUNT_ATTR_RDONLY;
 	if (!host)
 		attr.attr_set |= MOUNT_ATTR_NODEV;
-	if (mount_setattr(tree, "", AT_EMPTY_PATH | deep, &attr, sizeof attr) < 0)
+	if ((attr.attr_set != 0 || attr.propagation != 0) && mount_setattr(tree, "", AT_EMPTY_PATH | deep, &attr, sizeof attr) < 0)
 		return err_sys(e, errno, "flags of the mount of %s %s", w->kind, w->name);
 	attr = (struct mount_attr){ .attr_set = MOUNT_ATTR_RDONLY };
 	if (w->read_only_top && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)

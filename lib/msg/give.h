@@ -36,7 +36,10 @@ EDGE_DECLARE(idmap_edge, IDMAP_MESSAGES)
 	F(flag, read_only,     NULL, 1) \
 	F(flag, non_recursive, NULL, 1) \
 	F(flag, create,        NULL, 1) \
-	F(flag, read_only_top, NULL, 1)
+	F(flag, read_only_top, NULL, 1) \
+	/* host paths: what is mounted on the host later appears; shared, on edge hostmount only: and the other way round */ \
+	F(flag, slave,         NULL, 1) \
+	F(flag, shared,        NULL, 1)
 REC_DECLARE(mount_wish, MOUNT_WISH_FIELDS)
 #define MOUNT_WISHES_FIELDS(F, O, L) \
 	L(mount_wish, wishes, NULL, EDGE_FDS_MAX)

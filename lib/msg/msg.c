@@ -47,6 +47,9 @@ REC_DEFINE(volume_options, VOLUME_OPTIONS_FIELDS)
 #define REC_SELF struct tmpfs_options
 REC_DEFINE(tmpfs_options, TMPFS_OPTIONS_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct image_options
+REC_DEFINE(image_options, IMAGE_OPTIONS_FIELDS)
+#undef REC_SELF
 #define REC_SELF struct mount_spec
 REC_DEFINE(mount_spec, MOUNT_SPEC_FIELDS)
 #undef REC_SELF

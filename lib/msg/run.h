@@ -59,7 +59,7 @@ REC_DECLARE(run_prepared, RUN_PREPARED_FIELDS)
 	L(throttle_device, blkio_write_iops,    NULL, 256)
 REC_DECLARE(run_limits, RUN_LIMITS_FIELDS)
 
-/* kind: bind (source = host path), volume (source = name), tmpfs, each mounted at target in this order */
+/* kind: bind (source = host path), volume (source = name), tmpfs, image (layers), each mounted at target in this order */
 #define RUN_MOUNT_FIELDS(F, O, L) \
 	F(str,  kind,          NULL, 16) \
 	F(str,  source,        NULL, PATH_MAX_) \
@@ -72,7 +72,9 @@ REC_DECLARE(run_limits, RUN_LIMITS_FIELDS)
 	F(str,  propagation,   NULL, 32) \
 	F(str,  options,       NULL, 1024) \
 	/* read-only, but not what is mounted beneath it */ \
-	F(flag, read_only_top, NULL, 1)
+	F(flag, read_only_top, NULL, 1) \
+	/* of kind image: as in run_spec */ \
+	F(strs, layers,        NULL, 256)
 REC_DECLARE(run_mount, RUN_MOUNT_FIELDS)
 
 /* An interface that netd put into the network namespace, to be configured from within. addresses with "/prefix". */

@@ -115,6 +115,10 @@ REC_DECLARE(volume_options, VOLUME_OPTIONS_FIELDS)
 	F(strs, options,   NULL,         64)
 REC_DECLARE(tmpfs_options, TMPFS_OPTIONS_FIELDS)
 
+#define IMAGE_OPTIONS_FIELDS(F, O, L) \
+	F(str, subpath, "?Subpath", PATH_MAX_)
+REC_DECLARE(image_options, IMAGE_OPTIONS_FIELDS)
+
 #define MOUNT_SPEC_FIELDS(F, O, L) \
 	F(str,  type,      "?Type",     32) \
 	F(str,  source,    "?Source",   PATH_MAX_) \
@@ -123,7 +127,8 @@ REC_DECLARE(tmpfs_options, TMPFS_OPTIONS_FIELDS)
 	F(str,  consistency, "?Consistency", 32) \
 	O(bind_options,   bind_options,   "?BindOptions") \
 	O(volume_options, volume_options, "?VolumeOptions") \
-	O(tmpfs_options,  tmpfs_options,  "?TmpfsOptions")
+	O(tmpfs_options,  tmpfs_options,  "?TmpfsOptions") \
+	O(image_options,  image_options,  "?ImageOptions")
 REC_DECLARE(mount_spec, MOUNT_SPEC_FIELDS)
 
 #define HOST_CONFIG_FIELDS(F, O, L) \
@@ -298,7 +303,8 @@ REC_DECLARE(container_state, CONTAINER_STATE_FIELDS)
 	F(str,  options,     NULL,          1024) \
 	F(str,  subpath,     NULL,          PATH_MAX_) \
 	F(flag, copied,      NULL,          1) \
-	F(flag, read_only_top, NULL,        1)
+	F(flag, read_only_top, NULL,        1) \
+	F(strs, layers,      NULL,          256)
 REC_DECLARE(mount_point, MOUNT_POINT_FIELDS)
 
 #define GRAPH_DRIVER_FIELDS(F, O, L) \
