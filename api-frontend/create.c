@@ -22,8 +22,9 @@ no_device_driver(const json_t *request, struct err *e)
 
 	json_array_foreach(json_member(request, "Capabilities"), i, set) {
 		buf_puts(&caps, i > 0 ? " [" : "[");
-		json_array_foreach(set, k, cap)
+		json_array_foreach(set, k, cap) {
 			buf_printf(&caps, "%s%.64s", k > 0 ? " " : "", json_is_string(cap) ? json_string_value(cap) : "");
+		}
 		buf_putc(&caps, ']');
 	}
 	set = json_member(request, "Driver");
@@ -59,9 +60,10 @@ tmpfs_words(struct client *c, const json_t *host, struct host_config *h, struct 
 			const char *text[2] = { "", NULL };
 			char *joined;
 
-			json_array_foreach(pair, n, word)
+			json_array_foreach(pair, n, word) {
 				if (n < 2 && json_is_string(word))
 					text[n] = json_string_value(word);
+			}
 			joined = text[1] != NULL ? arena_printf(&c->arena, "%s=%s", text[0], text[1]) : arena_str(&c->arena, text[0]);
 			if (joined == NULL || !strs_add(&h->mounts.v[i].tmpfs_options->options, &c->arena, joined))
 				return err_set(e, ERR_NO_MEMORY, "out of memory");

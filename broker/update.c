@@ -113,7 +113,10 @@ devices(struct run_limits *l, const struct host_config *wish, const struct host_
 
 		if (d == NULL)
 			return err_memory(e);
-		*d = old ? (struct weight_device){ .path = from->blkio_weight_device.v[i].path } : to->blkio_weight_device.v[i - from->blkio_weight_device.n];
+		if (old)
+			d->path = from->blkio_weight_device.v[i].path;
+		else
+			*d = to->blkio_weight_device.v[i - from->blkio_weight_device.n];
 	}
 	return 0;
 }
