@@ -46,7 +46,7 @@ static const struct log_option gcplogs_options[] = { { "gcp-project", ANY, NULL 
 
 /* by name */
 static const struct log_driver drivers[] = {
-	{ "awslogs", true, true, awslogs_options },
+	{ "awslogs", true, false, awslogs_options },
 	{ "fluentd", true, false, fluentd_options },
 	{ "gcplogs", true, true, gcplogs_options },
 	{ "gelf", true, false, gelf_options },
@@ -54,7 +54,7 @@ static const struct log_driver drivers[] = {
 	{ "json-file", false, false, file_options },
 	{ "local", false, false, local_options },
 	{ "none", false, false, none_options },
-	{ "splunk", true, true, splunk_options },
+	{ "splunk", true, false, splunk_options },
 	{ "syslog", true, false, syslog_options },
 };
 #define N_DRIVERS (sizeof drivers / sizeof *drivers)
@@ -478,6 +478,8 @@ check_awslogs(const struct kvs *opts, struct err *e)
 
 	if (!has(opts, "awslogs-group"))
 		return err_set(e, ERR_INVALID, "must specify a value for log opt 'awslogs-group'");
+	if (kvs_get(opts, "awslogs-credentials-endpoint") != NULL)
+		return err_set(e, ERR_UNSUPPORTED, "log opt 'awslogs-credentials-endpoint' is not implemented by Bulwark yet");
 	if (kvs_get(opts, "awslogs-datetime-format") != NULL && kvs_get(opts, "awslogs-multiline-pattern") != NULL)
 		return err_set(e, ERR_INVALID, "you cannot configure log opt 'awslogs-datetime-format' and 'awslogs-multiline-pattern' at the same time");
 	if (format != NULL && format[0] != '\0' && strcmp(format, "json/emf") != 0)

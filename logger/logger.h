@@ -76,7 +76,7 @@ void link_close(struct link *l);
 /* ---- web.c: curl's transfers on our loop ---- */
 struct transfer {
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers, *connect_to;
 	struct ship *ship;
 	struct buf reply;
 	char why[CURL_ERROR_SIZE];
@@ -87,6 +87,7 @@ struct transfer *transfer_new(struct ship *s, const char *url, bool (*fn)(struct
 bool transfer_header(struct transfer *t, const char *fmt, ...) printf_like(2, 3);
 void transfer_tls(struct transfer *t, const char *ca, const char *cert, const char *key, bool skip_verify);
 void transfer_post(struct transfer *t, const void *body, size_t n);    /* the body is the caller's, until fn */
+bool transfer_server_name(struct transfer *t, const char *url, const char *name);   /* the certificate is to be this name's */
 bool transfer_start(struct transfer *t);
 void transfer_free(struct transfer *t);
 /* Why a transfer failed, as a dial error of Go. */
@@ -103,6 +104,8 @@ struct driver {
 	void (*finish)(struct ship *s);
 	void (*send)(struct ship *s);
 	void (*check)(struct ship *s);                 /* ends with ship_sent or ship_failed, too */
+	/* May a new batch begin with this record (full: the present one is)? NULL: yes, if it is full. */
+	bool (*boundary)(struct ship *s, const struct log_frame *f, bool full);
 	size_t records, bytes;                         /* that make a batch full */
 	int64_t linger_ns;                             /* how long a batch waits to become full */
 };
@@ -125,7 +128,10 @@ struct ship {
 	bool sending, down, forgotten, asked, whole, kicking, again, dead;
 	unsigned failures, last_tries;
 	struct transfer *request;      /* of a driver that speaks HTTP */
-	int64_t most_failures, retry_ns, batch_since;
+	int64_t most_failures, retry_ns, batch_since, linger_ns;
+	bool has_held;
+	struct log_frame held;         /* the first record of the next batch, its text in held_text */
+	unsigned char *held_text;
 	int state;                     /* its file */
 	struct loop_timer timer;
 	struct call *check;            /* a ship that only tries */
@@ -149,6 +155,8 @@ int ship_check(struct logger *g, const struct log_target *m, struct call *c, str
 void ship_forget(struct logger *g, const char *id);
 void ship_sent(struct ship *s);
 void ship_failed(struct ship *s, const struct err *e);
+/* The endpoint will not take this batch, now or later: it is dropped, counted and said. */
+void ship_refused(struct ship *s, const struct err *e);
 /* There may be more to do. */
 void ship_kick(struct ship *s);
 void ship_socket(struct ship *s);
@@ -158,6 +166,9 @@ int ships_unfinished(struct logger *g, struct arena *a, struct strs *ret, struct
 /* ---- text.c ---- */
 void put_json(struct buf *b, const void *text, size_t n);              /* with its quotes; what is not UTF-8 becomes U+FFFD */
 void put_json_str(struct buf *b, const char *text);
+bool is_json(const void *text, size_t n);
+/* The text behind the first "key" of a JSON object, unescaped as far as ASCII goes; false if there is none or it does not fit. */
+bool json_text(const char *body, const char *key, char *out, size_t size);
 bool put_gzip(struct buf *b, const void *data, size_t n, int level, int bits);
 
 extern const struct driver driver_syslog, driver_journald, driver_gelf, driver_fluentd, driver_splunk, driver_awslogs, driver_gcplogs;

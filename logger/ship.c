@@ -18,7 +18,7 @@
 #define LAST_TRIES    8
 #define CHECK_TIME    (12 * 1000 * MS)
 
-static const struct driver *const drivers[] = { &driver_syslog, &driver_journald, &driver_gelf, &driver_fluentd };
+static const struct driver *const drivers[] = { &driver_syslog, &driver_journald, &driver_gelf, &driver_fluentd, &driver_splunk, &driver_awslogs };
 
 const char *
 ship_opt(const struct ship *s, const char *key)
@@ -141,6 +141,7 @@ on_bury(struct loop_timer *t)
 		transfer_free(s->request);
 		reader_done(&s->reader);
 		buf_done(&s->batch);
+		free(s->held_text);
 		fd_close(&s->state);
 		arena_done(&s->arena);
 		free(s);
@@ -210,6 +211,7 @@ ship_new(struct logger *g, const struct log_target *m, struct err *e)
 	s->link.io.fd = -1;
 	s->timer.on_time = on_timer;
 	s->most_failures = -1;
+	s->linger_ns = -1;
 	s->batch.max = (size_t)8 << 20;
 	s->next = g->ships;
 	g->ships = s;
@@ -221,6 +223,8 @@ ship_new(struct logger *g, const struct log_target *m, struct err *e)
 	else if (!text_is_id(m->id))
 		(void)err_set(e, ERR_PROTOCOL, "malformed container id");
 	else if (rec_copy(&log_target_type, m, &s->arena, &s->target, e) == 0 && log_opts_check(m->driver, &s->target.options, e) == 0 && s->driver->open(s, e) == 0) {
+		if (s->linger_ns < 0)
+			s->linger_ns = s->driver->linger_ns;
 		log_opts_plan(s->target.driver, &s->target.options, &plan);
 		s->reader.most = plan.files < 31 ? (size_t)plan.files : 31;
 		return s;
@@ -257,7 +261,7 @@ ship_follow(struct logger *g, const struct log_follow *m, int *fds, size_t n, st
 			ship_end(s);
 			return -1;
 		}
-		s->reader.seq = s->acked;
+		s->reader.seq = s->batch_seq = s->acked;
 	}
 	if (m->follow)
 		socket = fd_take(&fds[--n]);
@@ -338,26 +342,48 @@ say_lost(struct ship *s, uint64_t n)
 	s->n_batch++;
 }
 
+/* It is the first of the next batch. */
+static int
+hold(struct ship *s, const struct log_frame *f)
+{
+	if (s->held_text == NULL && (s->held_text = malloc(FRAME_TEXT_MAX)) == NULL)
+		return 1;   /* read again when the files are: its number is not given out twice */
+	s->held = *f;
+	memcpy(s->held_text, f->text, f->n);
+	s->held.text = s->held_text;
+	s->has_held = true;
+	return 1;
+}
+
 /* 0: nothing more at the moment, 1: the batch is full, -1: there is more to look through */
 static int
 fill(struct ship *s)
 {
 	size_t budget = READ_BUDGET;
 
-	while (s->n_batch < s->driver->records && s->batch.used < s->driver->bytes) {
-		uint64_t before = s->reader.seq;
+	for (;;) {
+		uint64_t before = s->batch_seq;
+		bool full = s->n_batch >= s->driver->records || s->batch.used >= s->driver->bytes;
 		struct log_frame f;
-		int r = reader_next(&s->reader, &f, &budget);
+		int r = 1;
 
+		if (s->has_held)
+			f = s->held;
+		else if (full && (s->driver->boundary == NULL || s->batch.used >= 2 * s->driver->bytes))
+			return 1;
+		else
+			r = reader_next(&s->reader, &f, &budget);
 		if (r <= 0)
 			return r;
+		if (!s->has_held && s->n_batch > 0 && s->driver->boundary != NULL && s->driver->boundary(s, &f, full))
+			return hold(s, &f);
+		s->has_held = false;
 		if (s->n_batch == 0)
 			s->batch_since = now_mono_ns();
 		if (f.seq > before + 1)
 			say_lost(s, f.seq - before - 1);
 		add(s, &f);
 	}
-	return 1;
 }
 
 static void
@@ -394,8 +420,8 @@ step(struct ship *s)
 				ask_again(s);
 			return;
 		}
-		if (r == 0 && s->driver->linger_ns > 0 && s->reader.live && s->g->stop == NULL) {
-			int64_t left = s->batch_since + s->driver->linger_ns - now_mono_ns();
+		if (r == 0 && s->linger_ns > 0 && s->reader.live && s->g->stop == NULL) {
+			int64_t left = s->batch_since + s->linger_ns - now_mono_ns();
 
 			if (left > 0) {
 				loop_timer_set(s->g->loop, &s->timer, left);
@@ -482,6 +508,15 @@ give_up(struct ship *s)
 	buf_done(&s->batch);
 	s->batch.failed = false;
 	state_save(s, false);
+}
+
+void
+ship_refused(struct ship *s, const struct err *e)
+{
+	log_err(LOG_WARN, e, "the log of container %.12s", s->target.id);
+	s->sending = false;
+	give_up(s);
+	ship_kick(s);
 }
 
 void

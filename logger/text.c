@@ -74,3 +74,143 @@ put_gzip(struct buf *b, const void *data, size_t n, int level, int bits)
 	(void)deflateEnd(&z);
 	return ok;
 }
+
+/* ---- just enough of reading JSON: is it valid, and what is the text behind a key ---- */
+static const char *
+skip_space(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+		p++;
+	return p;
+}
+
+/* Behind the string that begins at p (a quote); NULL if it is none. */
+static const char *
+skip_string(const char *p, const char *end)
+{
+	for (p++; p < end && *p != '"'; p++) {
+		if ((unsigned char)*p < 0x20)
+			return NULL;
+		if (*p != '\\')
+			continue;
+		if (++p == end || strchr("\"\\/bfnrtu", *p) == NULL || *p == '\0')
+			return NULL;
+		for (int i = 0; *p == 'u' && i < 4; i++)
+			if (p + 1 + i >= end || strchr("0123456789abcdefABCDEF", p[1 + i]) == NULL)
+				return NULL;
+	}
+	return p < end ? p + 1 : NULL;
+}
+
+static const char *
+skip_number(const char *p, const char *end)
+{
+	const char *digits;
+
+	if (p < end && *p == '-')
+		p++;
+	digits = p;
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	if (p == digits || (*digits == '0' && p > digits + 1))
+		return NULL;
+	if (p < end && *p == '.') {
+		for (digits = ++p; p < end && *p >= '0' && *p <= '9'; p++)
+			;
+		if (p == digits)
+			return NULL;
+	}
+	if (p < end && (*p == 'e' || *p == 'E')) {
+		p++;
+		if (p < end && (*p == '+' || *p == '-'))
+			p++;
+		for (digits = p; p < end && *p >= '0' && *p <= '9'; p++)
+			;
+		if (p == digits)
+			return NULL;
+	}
+	return p;
+}
+
+static const char *
+skip_value(const char *p, const char *end, int depth)
+{
+	static const char *const words[] = { "true", "false", "null" };
+	char close;
+
+	p = skip_space(p, end);
+	if (p == end || depth > 64)
+		return NULL;
+	if (*p == '"')
+		return skip_string(p, end);
+	for (size_t i = 0; i < 3; i++)
+		if ((size_t)(end - p) >= strlen(words[i]) && memcmp(p, words[i], strlen(words[i])) == 0)
+			return p + strlen(words[i]);
+	if (*p != '{' && *p != '[')
+		return skip_number(p, end);
+	close = *p == '{' ? '}' : ']';
+	p = skip_space(p + 1, end);
+	if (p < end && *p == close)
+		return p + 1;
+	for (;;) {
+		if (close == '}') {
+			p = skip_space(p, end);
+			if (p == end || *p != '"' || (p = skip_string(p, end)) == NULL)
+				return NULL;
+			p = skip_space(p, end);
+			if (p == end || *p++ != ':')
+				return NULL;
+		}
+		p = skip_value(p, end, depth + 1);
+		if (p == NULL)
+			return NULL;
+		p = skip_space(p, end);
+		if (p == end || (*p != ',' && *p != close))
+			return NULL;
+		if (*p++ == close)
+			return p;
+	}
+}
+
+bool
+is_json(const void *text, size_t n)
+{
+	const char *p = text, *end = p + n, *after = skip_value(p, end, 0);
+
+	return after != NULL && skip_space(after, end) == end;
+}
+
+bool
+json_text(const char *body, const char *key, char *out, size_t size)
+{
+	char quoted[80];
+	const char *p = body;
+	size_t n = 0;
+
+	*out = '\0';
+	snprintf(quoted, sizeof quoted, "\"%.64s\"", key);
+	while ((p = strstr(p, quoted)) != NULL) {
+		p += strlen(quoted);
+		p += strspn(p, " \t\r\n");
+		if (*p != ':')
+			continue;
+		p++;
+		p += strspn(p, " \t\r\n");
+		if (*p++ != '"')
+			return false;
+		for (; *p != '"' && *p != '\0' && n + 1 < size; p++) {
+			if (*p != '\\') {
+				out[n++] = *p;
+				continue;
+			}
+			p++;
+			if (*p == '\0')
+				break;
+			/* (what stands as \u is not text that we use) */
+			out[n++] = *p == 'n' ? '\n' : *p == 'r' ? '\r' : *p == 't' ? '\t' : *p == 'u' ? '?' : *p;
+		}
+		out[n] = '\0';
+		return *p == '"';
+	}
+	return false;
+}

@@ -196,7 +196,26 @@ transfer_post(struct transfer *t, const void *body, size_t n)
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)n);
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, body);
 	(void)curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, 30000L);
-	(void)transfer_header(t, "Expect:");
+	/* (not by an empty header: it would be signed, and not sent) */
+	(void)curl_easy_setopt(t->easy, CURLOPT_EXPECT_100_TIMEOUT_MS, 200L);
+}
+
+/* The request is for that name, and goes to where the url says. */
+bool
+transfer_server_name(struct transfer *t, const char *url, const char *name)
+{
+	struct log_address a;
+	char text[700];
+	int port;
+
+	if (!log_address_parse(url, &a) || strpbrk(name, "/:@?# ") != NULL)
+		return false;
+	port = a.port != 0 ? a.port : strcmp(a.proto, "https") == 0 ? 443 : 80;
+	snprintf(text, sizeof text, "%.250s:%d:%s:%d", name, port, a.host, port);
+	t->connect_to = curl_slist_append(NULL, text);
+	snprintf(text, sizeof text, "%s://%.250s:%d%s", a.proto, name, port, a.path);
+	return t->connect_to != NULL && curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to) == CURLE_OK &&
+	    curl_easy_setopt(t->easy, CURLOPT_URL, text) == CURLE_OK;
 }
 
 bool
@@ -214,6 +233,7 @@ transfer_free(struct transfer *t)
 	(void)curl_multi_remove_handle(t->ship->g->multi, t->easy);
 	curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->headers);
+	curl_slist_free_all(t->connect_to);
 	buf_done(&t->reply);
 	free(t);
 }

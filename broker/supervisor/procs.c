@@ -106,13 +106,27 @@ place_fds(int binary, int ctl, const int *extra, size_t n, int *ret_binary)
 	return (int)syscall(SYS_close_range, CTL_FD + (unsigned)n + 1, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */);
 }
 
+/* Credentials for log endpoints come by the daemon's environment, as with the Docker engine; they are the logger's alone. */
+static void
+logger_environment(char **env)
+{
+	static const char *const names[] = { "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_REGION=", "GOOGLE_APPLICATION_CREDENTIALS=",
+		"BULWARK_GCPLOGS_ENDPOINT=" };
+	size_t n = 0;
+
+	for (char **v = environ; *v != NULL; v++)
+		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+			if (strncmp(*v, names[i], strlen(names[i])) == 0 && n < sizeof names / sizeof *names)
+				env[n++] = *v;
+}
+
 static void __attribute__((noreturn))
 child(struct supervisor *s, enum role role, char *const argv[], int binary, int ctl, const int *extra, size_t n, int sync)
 {
 	const struct role_row *row = &role_table[role];
 	struct err e = ERR_INIT;
 	sigset_t none;
-	char *env[2] = { NULL, NULL };
+	char *env[8] = { NULL };
 	char crash[256];
 	const char *point = getenv("BULWARK_CRASH_POINT");
 
@@ -123,6 +137,8 @@ child(struct supervisor *s, enum role role, char *const argv[], int binary, int 
 	(void)point;
 	(void)crash;
 #endif
+	if (role == ROLE_LOGGER)
+		logger_environment(env);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();

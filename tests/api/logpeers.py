@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """logpeers.py KIND ADDRESS OUT [key=value...]: one endpoint of a log driver, as small as it can be. What arrives is appended to OUT, a line for each record: as it is
-(syslog) or as JSON. KIND: syslog-udp, syslog-tcp, unix, unixgram, gelf-udp, gelf-tcp, fluentd, fluentd-tls, journald. Nothing but the standard library."""
-import gzip, json, os, socket, ssl, struct, sys, threading, zlib
+(syslog) or as JSON. KIND: syslog-udp, syslog-tcp, syslog-octets, unixgram, gelf-udp, gelf-tcp, fluentd, journald, splunk, aws, gcp. Nothing but the standard library."""
+import base64, gzip, hashlib, hmac, http.server, json, os, socket, ssl, struct, sys, threading, zlib
 
 kind, address, out_path = sys.argv[1:4]
 options = dict(o.split("=", 1) for o in sys.argv[4:])
@@ -179,6 +179,107 @@ def listen(family, type_, where):
     return s
 
 
+def split_json(text):
+    at, found = 0, []
+    while at < len(text):
+        value, at = json.JSONDecoder().raw_decode(text, at)
+        found.append(value)
+    return found
+
+
+def sign_aws(handler, body):
+    """the signature of a request as AWS computes it (Signature Version 4), from what the client says that it signed"""
+    said = dict(p.strip().split("=", 1) for p in handler.headers["Authorization"].split(" ", 1)[1].split(","))
+    _, date, region, service, _ = said["Credential"].split("/")
+    names = said["SignedHeaders"].split(";")
+    canonical = "\n".join([handler.command, handler.path, "", *["%s:%s" % (n, handler.headers[n].strip()) for n in names], "", said["SignedHeaders"], hashlib.sha256(body).hexdigest()])
+    text = "\n".join(["AWS4-HMAC-SHA256", handler.headers["X-Amz-Date"], "/".join([date, region, service, "aws4_request"]), hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + options["secret"]).encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest() == said["Signature"]
+
+
+groups, streams = set(), set()
+
+
+def aws(handler, body):
+    action, request = handler.headers["X-Amz-Target"].split(".")[1], json.loads(body)
+    if not sign_aws(handler, body):
+        return 403, {"__type": "InvalidSignatureException"}
+    say({"action": action, "request": request, "format": handler.headers.get("x-amzn-logs-format"), "token": handler.headers.get("X-Amz-Security-Token")})
+    group, stream = request["logGroupName"], request.get("logStreamName")
+    if action == "CreateLogGroup":
+        groups.add(group)
+    elif group not in groups:
+        return 400, {"__type": "com.amazonaws.logs#ResourceNotFoundException", "message": "The specified log group does not exist."}
+    elif action == "CreateLogStream" and (group, stream) in streams:
+        return 400, {"__type": "ResourceAlreadyExistsException"}
+    elif action == "CreateLogStream":
+        streams.add((group, stream))
+    return 200, {}
+
+
+def splunk(handler, body):
+    if handler.headers["Authorization"] != "Splunk " + options["token"]:
+        return 403, {"text": "Invalid token", "code": 4}
+    if handler.command == "OPTIONS":
+        return 200, {}
+    if handler.headers.get("Content-Encoding") == "gzip":
+        body = gzip.decompress(body)
+    for event in split_json(body.decode()):
+        say(dict(event, path=handler.path))
+    return 200, {"text": "Success", "code": 0}
+
+
+def gcp(handler, body):
+    if handler.path == "/token":
+        # a JWT of our key, whose signature openssl checked in the test would be; here its claims are looked at
+        form = dict(p.split("=", 1) for p in body.decode().split("&"))
+        head, claims, signature = form["assertion"].split(".")
+        raw = lambda t: base64.urlsafe_b64decode(t + "=" * (-len(t) % 4))
+        for name, data in (("jwt.text", (head + "." + claims).encode()), ("jwt.sig", raw(signature))):
+            open(out_path + "." + name, "wb").write(data)
+        say({"claims": json.loads(raw(claims)), "head": json.loads(raw(head))})
+        return 200, {"access_token": "token-of-the-test", "expires_in": 3600, "token_type": "Bearer"}
+    if handler.headers["Authorization"] != "Bearer token-of-the-test":
+        return 401, {"error": {"status": "UNAUTHENTICATED"}}
+    request = json.loads(body)
+    for entry in request["entries"]:
+        say({"entry": entry, "logName": request["logName"], "resource": request["resource"], "path": handler.path})
+    return 200, {}
+
+
+def serve_http(where, answer, tls):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def serve(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            try:
+                status, reply = answer(self, body)
+            except Exception as e:
+                status, reply = 500, {"error": repr(e)}
+            data = json.dumps(reply).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_OPTIONS = do_GET = serve
+
+        def log_message(self, *args):
+            pass
+
+    http.server.ThreadingHTTPServer.allow_reuse_address = True
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(where)), Handler)
+    server.daemon_threads = True
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    print("ready", flush=True)
+    server.serve_forever()
+
+
 tls = None
 if "cert" in options:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -186,6 +287,9 @@ if "cert" in options:
     if "client_ca" in options:
         tls.verify_mode = ssl.CERT_REQUIRED
         tls.load_verify_locations(options["client_ca"])
+http_kinds = {"aws": aws, "splunk": splunk, "gcp": gcp}
+if kind in http_kinds:
+    serve_http(address, http_kinds[kind], tls)
 INET, UNIX, STREAM, DGRAM = socket.AF_INET, socket.AF_UNIX, socket.SOCK_STREAM, socket.SOCK_DGRAM
 family = UNIX if "/" in address else INET
 handlers = {"syslog-udp": (DGRAM, say), "syslog-tcp": (STREAM, lines), "syslog-octets": (STREAM, octets), "unixgram": (DGRAM, say), "gelf-udp": (DGRAM, gelf),
