@@ -12,9 +12,13 @@ value_of(const char *text, const char *key)
 {
 	size_t n = strlen(key);
 
-	for (const char *p = text; p != NULL && *p != '\0'; p = strchr(p, '\n'), p += p != NULL ? 1 : 0)
+	for (const char *p = text, *end; *p != '\0'; p = end + 1) {
 		if (strncmp(p, key, n) == 0 && p[n] == ' ')
 			return strtoull(p + n + 1, NULL, 10);
+		end = strchr(p, '\n');
+		if (end == NULL)
+			break;
+	}
 	return 0;
 }
 
@@ -30,6 +34,12 @@ put_some(struct buf *b, const char *key, int64_t v, bool *first)
 {
 	if (v > 0)
 		put_num(b, key, (uint64_t)v, first);
+}
+
+static void
+put_value(struct buf *b, uint64_t v)
+{
+	json_put_num(b, v > INT64_MAX ? INT64_MAX : (int64_t)v);
 }
 
 /* ---- processors ---- */
@@ -49,7 +59,7 @@ put_each(struct buf *b, const char *text, bool *first)
 		if (!none)
 			buf_putc(b, ',');
 		none = false;
-		json_put_num(b, v > INT64_MAX ? INT64_MAX : (int64_t)v);
+		put_value(b, v);
 	}
 	buf_putc(b, ']');
 }
@@ -104,7 +114,7 @@ put_memory(struct buf *b, const struct api_sample *s)
 				inner = false;
 				json_put_strn(b, p, key);
 				buf_putc(b, ':');
-				buf_printf(b, "%llu", strtoull(p + key + 1, NULL, 10));
+				put_value(b, strtoull(p + key + 1, NULL, 10));
 			}
 			p += line + (p[line] == '\n' ? 1 : 0);
 		}
@@ -122,9 +132,11 @@ put_entry(struct buf *b, unsigned long major, unsigned long minor, const char *o
 	if (!*none)
 		buf_putc(b, ',');
 	*none = false;
-	buf_printf(b, "{\"major\":%lu,\"minor\":%lu,\"op\":", major, minor);
+	buf_printf(b, "{\"major\":%u,\"minor\":%u,\"op\":", (unsigned)major, (unsigned)minor);
 	json_put_strn(b, op, op_n);
-	buf_printf(b, ",\"value\":%llu}", (unsigned long long)value);
+	buf_puts(b, ",\"value\":");
+	put_value(b, value);
+	buf_putc(b, '}');
 }
 
 /* v2: "8:0 rbytes=1 wbytes=2 rios=3 ..." */
