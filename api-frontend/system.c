@@ -58,7 +58,7 @@ handle_version(struct client *c, struct err *e)
 static const char info_constants[] =
 	"\"Driver\":\"overlay2\",\"DriverStatus\":[[\"Supports d_type\",\"true\"],[\"Using metacopy\",\"false\"],"
 	"[\"Native Overlay Diff\",\"false\"],[\"userxattr\",\"true\"]],"
-	"\"Plugins\":{\"Volume\":[\"local\"],\"Network\":[\"bridge\",\"host\",\"null\"],\"Authorization\":null,\"Log\":[\"awslogs\",\"fluentd\",\"gelf\",\"journald\",\"json-file\",\"local\",\"none\",\"splunk\",\"syslog\"]},"
+	"\"Plugins\":{\"Volume\":[\"local\"],\"Network\":[\"bridge\",\"host\",\"null\"],\"Authorization\":null,\"Log\":[\"awslogs\",\"fluentd\",\"gcplogs\",\"gelf\",\"journald\",\"json-file\",\"local\",\"none\",\"splunk\",\"syslog\"]},"
 	"\"OSType\":\"linux\",\"Architecture\":\"" ARCH_UNAME "\",\"IndexServerAddress\":\"\","
 	"\"RegistryConfig\":{\"IndexConfigs\":{\"docker.io\":{\"Mirrors\":[],\"Name\":\"docker.io\",\"Official\":true,\"Secure\":true}},"
 	"\"InsecureRegistryCIDRs\":[],\"Mirrors\":[]},"

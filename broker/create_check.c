@@ -216,8 +216,6 @@ check_log_config(struct log_config *l, const struct engine_config *engine, struc
 			if (kvs_get(&l->config, engine->log_opts.v[i].key) == NULL &&
 			    !kvs_set(&l->config, a, engine->log_opts.v[i].key, engine->log_opts.v[i].value))
 				return err_memory(e);
-	if (log_driver_find(l->type) != NULL && log_driver_find(l->type)->later)
-		return err_set(e, ERR_UNSUPPORTED, "log driver %s is not implemented by Bulwark yet", l->type);
 	if (strcmp(l->type, "none") != 0)
 		for (size_t i = 0; i < engine->log_opts.n; i++)
 			if (text_starts(engine->log_opts.v[i].key, "cache-") && kvs_get(&l->config, engine->log_opts.v[i].key) == NULL &&

@@ -46,16 +46,16 @@ static const struct log_option gcplogs_options[] = { { "gcp-project", ANY, NULL 
 
 /* by name */
 static const struct log_driver drivers[] = {
-	{ "awslogs", true, false, awslogs_options },
-	{ "fluentd", true, false, fluentd_options },
-	{ "gcplogs", true, true, gcplogs_options },
-	{ "gelf", true, false, gelf_options },
-	{ "journald", true, false, journald_options },
-	{ "json-file", false, false, file_options },
-	{ "local", false, false, local_options },
-	{ "none", false, false, none_options },
-	{ "splunk", true, false, splunk_options },
-	{ "syslog", true, false, syslog_options },
+	{ "awslogs", true, awslogs_options },
+	{ "fluentd", true, fluentd_options },
+	{ "gcplogs", true, gcplogs_options },
+	{ "gelf", true, gelf_options },
+	{ "journald", true, journald_options },
+	{ "json-file", false, file_options },
+	{ "local", false, local_options },
+	{ "none", false, none_options },
+	{ "splunk", true, splunk_options },
+	{ "syslog", true, syslog_options },
 };
 #define N_DRIVERS (sizeof drivers / sizeof *drivers)
 

@@ -11,7 +11,6 @@
 struct log_driver {
 	const char *name;
 	bool remote;                   /* delivered by the logger from the cache that the monitor writes */
-	bool later;                    /* not built yet */
 	const struct log_option *options;
 };
 

@@ -18,7 +18,7 @@
 #define LAST_TRIES    8
 #define CHECK_TIME    (12 * 1000 * MS)
 
-static const struct driver *const drivers[] = { &driver_syslog, &driver_journald, &driver_gelf, &driver_fluentd, &driver_splunk, &driver_awslogs };
+static const struct driver *const drivers[] = { &driver_syslog, &driver_journald, &driver_gelf, &driver_fluentd, &driver_splunk, &driver_awslogs, &driver_gcplogs };
 
 const char *
 ship_opt(const struct ship *s, const char *key)

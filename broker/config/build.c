@@ -318,8 +318,6 @@ check_logs(struct build *b)
 		return no_memory(b);
 	if (log_driver_find(c->log_driver) == NULL)
 		return err_set(b->e, ERR_INVALID, "failed to set log opts: logger: no log driver named '%.64s' is registered", c->log_driver);
-	if (log_driver_find(c->log_driver)->later)
-		return err_set(b->e, ERR_UNSUPPORTED, "log driver %s is not implemented by Bulwark yet", c->log_driver);
 	for (size_t i = 0; v != NULL && i < v->n; i++) {
 		const char *eq = strchr(v->v[i], '=');
 		char *key = arena_strn(b->a, v->v[i], (size_t)(eq - v->v[i]));
