@@ -5,6 +5,7 @@
 #include "clients.h"
 #include "events.h"
 #include "kinds.h"
+#include "labels.h"
 #include "log.h"
 #include "names.h"
 #include "text.h"
@@ -324,6 +325,7 @@ fill_hostname(struct creation *c, struct err *e)
 static int
 build_record(struct creation *c, struct err *e)
 {
+	struct security security;
 	char id[65];
 
 	do
@@ -337,6 +339,8 @@ build_record(struct creation *c, struct err *e)
 		return -1;
 	if (check_config(c, e) < 0 || check_host_config(c, e) < 0 || create_networks(c, e) < 0 || create_mounts(c, e) < 0 || fill_hostname(c, e) < 0 ||
 	    fill_command(c, e) < 0 || fill_layers(c, e) < 0 || fill_paths(c, e) < 0)
+		return -1;
+	if (check_security(&c->host, c->engine, &security, e) < 0 || labels_assign(c, &security, e) < 0)
 		return -1;
 	c->rec.image = c->image->id;
 	c->rec.image_name = c->config.image;

@@ -28,7 +28,11 @@ int check_config(struct creation *c, struct err *e) must_check;
 int check_restart(struct host_config *h, struct arena *a, struct err *e) must_check;
 int check_not_built(const struct host_config *h, struct err *e) must_check;
 int check_log_config(struct log_config *l, const struct engine_config *engine, struct arena *a, struct err *e) must_check;
-struct security { bool no_new_privileges; const char *seccomp_mode; };
+struct security {
+	bool no_new_privileges, label_disable;
+	const char *seccomp_mode, *apparmor;
+	const char *label_user, *label_role, *label_type, *label_level;      /* NULL: not asked for */
+};
 int check_security(const struct host_config *h, const struct engine_config *engine, struct security *ret, struct err *e) must_check;
 /* create_merge.c: image and request */
 int merge_image(struct container_config *c, const struct container_config *image, struct arena *a, struct err *e) must_check;

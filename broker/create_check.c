@@ -5,6 +5,7 @@
 #include "broker.h"
 #include "caps.h"
 #include "health.h"
+#include "labels.h"
 #include "limits.h"
 #include "text.h"
 
@@ -141,9 +142,9 @@ check_ulimits(struct host_config *h, const struct engine_config *engine, struct 
 	return 0;
 }
 
-/* "no-new-privileges", "seccomp=...", "apparmor=unconfined", "label=disable", "systempaths=unconfined"; ':' as well as '='. */
+/* "no-new-privileges", "seccomp=...", "apparmor=...", "label=...", "systempaths=unconfined"; ':' as well as '='. */
 static int
-check_option(const char *text, struct security *s, const struct host_config *h, struct err *e)
+check_option(const char *text, struct security *s, const struct host_config *h, const struct engine_config *engine, struct err *e)
 {
 	size_t n = strcspn(text, "=");
 	char key[64];
@@ -180,11 +181,9 @@ check_option(const char *text, struct security *s, const struct host_config *h, 
 		return 0;
 	}
 	if (strcmp(key, "apparmor") == 0)
-		return strcmp(value, "unconfined") == 0 ? 0 :
-		    err_set(e, ERR_INVALID, "AppArmor is not enabled on this host, so the profile %.100s cannot be applied", value);
+		return apparmor_option(value, s, engine, e);
 	if (strcmp(key, "label") == 0)
-		return strcmp(value, "disable") == 0 ? 0 :
-		    err_set(e, ERR_INVALID, "SELinux is not enabled on this host, so the label %.100s cannot be applied", value);
+		return labels_option(value, s, engine, e);
 	if (strcmp(key, "systempaths") == 0 && strcmp(value, "unconfined") == 0)
 		return 0;
 	if (strcmp(key, "writable-cgroups") == 0)
@@ -199,7 +198,7 @@ check_security(const struct host_config *h, const struct engine_config *engine, 
 	if (h->privileged)
 		ret->seccomp_mode = "unconfined";
 	for (size_t i = 0; i < h->security_opt.n; i++)
-		if (check_option(h->security_opt.v[i], ret, h, e) < 0)
+		if (check_option(h->security_opt.v[i], ret, h, engine, e) < 0)
 			return -1;
 	return 0;
 }

@@ -103,7 +103,9 @@ handle_system_info(struct call *call, const void *msg, struct err *e)
 		.cpu_shares = k->cpu_shares, .cpu_set = k->cpuset, .pids_limit = k->pids, .oom_kill_disable = k->oom_kill_disable, .events_listeners = (int64_t)events_listeners(b->events) };
 
 	count(b, &m);
-	if (!strs_add(&m.security_options, &call->arena, "name=seccomp,profile=builtin") ||
+	if ((g->apparmor && !strs_add(&m.security_options, &call->arena, "name=apparmor")) ||
+	    !strs_add(&m.security_options, &call->arena, "name=seccomp,profile=builtin") ||
+	    (g->selinux && !strs_add(&m.security_options, &call->arena, "name=selinux")) ||
 	    !strs_add(&m.security_options, &call->arena, "name=userns") ||
 	    !strs_add(&m.security_options, &call->arena, "name=cgroupns") ||
 	    (g->no_new_privileges && !strs_add(&m.security_options, &call->arena, "name=no-new-privileges")))

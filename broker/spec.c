@@ -2,6 +2,7 @@
 #include "broker.h"
 #include "caps.h"
 #include "create.h"
+#include "labels.h"
 #include "lifecycle.h"
 #include "links.h"
 #include "limits.h"
@@ -48,6 +49,8 @@ fill_security(struct ctr *c, bool privileged, struct run_process *p, struct err 
 		return -1;
 	p->caps = (int64_t)(privileged ? CAPS_ALL : caps);
 	p->no_new_privileges = s.no_new_privileges;
+	p->apparmor = privileged ? (char *)(uintptr_t)"unconfined" : c->rec.apparmor_profile;
+	p->selinux = c->rec.process_label;
 	p->seccomp_mode = (char *)(uintptr_t)(privileged ? "unconfined" : s.seccomp_mode);
 	if (strcmp(p->seccomp_mode, "custom") == 0)
 		p->seccomp = h->seccomp != NULL ? h->seccomp : c->b->config->seccomp;
@@ -96,6 +99,8 @@ add_mounts(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 			.layers = p->layers };
 		if (text_same(p->type, "tmpfs") || text_same(p->type, "image"))
 			m->source = NULL;
+		else
+			m->relabel = labels_of_mount(c, p, a);
 		v = volume ? vol_find(c->b, p->name) : NULL;
 		if (v != NULL && volume_options_mount(c, &v->rec, m, a, e) < 0)
 			return -1;
@@ -182,7 +187,8 @@ spec_build(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 
 	*s = (struct run_spec){ .id = c->id, .layers = c->rec.layers, .readonly_rootfs = h->readonly_rootfs, .masked_paths = h->masked_paths,
 		.readonly_paths = h->readonly_paths, .sysctls = h->sysctls, .shm_size = h->shm_size, .privileged = h->privileged,
-		.init = h->init > 0, .devices = h->devices, .device_cgroup_rules = h->device_cgroup_rules };
+		.init = h->init > 0, .devices = h->devices, .device_cgroup_rules = h->device_cgroup_rules,
+		.mount_label = c->rec.mount_label };
 	s->process = arena_alloc(a, sizeof *s->process);
 	s->limits = arena_alloc(a, sizeof *s->limits);
 	s->log = arena_alloc(a, sizeof *s->log);

@@ -78,7 +78,7 @@ prepare(struct op *op)
 	struct ctr *c = op->ctr;
 	const struct host_config *h = c->rec.host_config;
 	struct run_prepare m = { .id = c->id, .cgroupns = h->cgroupns_mode, .userns_host = text_same(h->userns_mode, "host"),
-		.cgroup_parent = h->cgroup_parent };
+		.cgroup_parent = h->cgroup_parent, .mount_label = c->rec.mount_label };
 	struct err e = ERR_INIT;
 
 	if (check_donor(c, h->network_mode, false, &e) < 0 || check_donor(c, h->pid_mode, false, &e) < 0 ||

@@ -404,6 +404,7 @@ plan(struct box *b, const struct run_prepare *m, struct w_prepare *p, struct w_j
 	};
 	struct box *first = NULL;
 
+	p->mount_label = m->mount_label;
 	b->create = CLONE_NEWNS;
 	b->own = CLONE_NEWNS | (b->rt->host ? 0u : (unsigned)CLONE_NEWUSER);
 	b->no_shm = m->ipc != NULL && strcmp(m->ipc, "none") == 0;
@@ -444,6 +445,9 @@ fits_pool(const struct run_prepare *m)
 {
 	const char *const modes[] = { m->net, m->pid, m->ipc, m->uts };
 
+	/* what is made ahead has no label */
+	if (m->mount_label != NULL && *m->mount_label != '\0')
+		return false;
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
 		if (modes[i] != NULL && *modes[i] != '\0' && strcmp(modes[i], "new") != 0 && strcmp(modes[i], "private") != 0 &&
 		    strcmp(modes[i], "shareable") != 0 && strcmp(modes[i], "none") != 0)

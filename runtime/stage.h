@@ -18,6 +18,7 @@ struct stage {
 	const struct run_spec *spec;          /* NULL for an exec */
 	const struct run_process *process;
 	int rs, ms;                           /* channels: runtime, monitor */
+	int apparmor, selinux;                /* switches of the labels, -1: not wanted */
 	int oom_score;                        /* /proc/self/oom_score_adj, opened while that was possible */
 	int fds[STAGE_FDS_MAX];
 	size_t nfds, next;
@@ -47,6 +48,7 @@ int stage_take_fd(struct stage *s, int *ret_fd, struct err *e) must_check;
 /* stage_warm.c: everything that does not depend on what will run */
 int stage_warm(struct stage *s, struct err *e) must_check;
 /* A new file system instance as a detached mount. options: key, value, key, value, ..., NULL. -1 with errno. */
+extern const char *fs_label;   /* SELinux: of what is mounted from now on; NULL: as the policy says */
 int fs_make(const char *type, const char *const *options, unsigned attrs) must_check;
 int fs_attach(int mount, int dir, const char *name) must_check;
 
@@ -78,6 +80,11 @@ int net_set_up(int proc, const struct run_link_list *links, struct err *e) must_
 
 /* stage_copy.c: the image's content for a volume that is empty */
 int stage_copy_up(int from, int to, struct err *e) must_check;
+
+/* stage_label.c */
+int stage_labels_open(struct stage *s, struct err *e) must_check;
+int stage_labels_apply(struct stage *s, struct err *e) must_check;   /* for the next execution */
+int stage_relabel(int mount, const char *label, struct err *e) must_check;
 
 /* stage_user.c: in the container's own files */
 int stage_user(struct stage *s, struct err *e) must_check;

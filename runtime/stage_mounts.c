@@ -115,6 +115,8 @@ mount_given(struct stage *s, const struct run_mount *m, struct err *e)
 		return -1;
 	if (m->copy_up && !m->read_only && copy_up(s, mount, m->target, e) < 0)
 		return -1;
+	if (m->relabel != NULL && *m->relabel != '\0' && stage_relabel(mount, m->relabel, e) < 0)
+		return err_wrap(e, "SELinux relabeling of \"%s\" is not allowed", m->target);
 	return root_attach(s, mount, m->target, false, e);
 }
 

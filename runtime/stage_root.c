@@ -148,6 +148,9 @@ mount_overlay(struct stage *s, struct err *e)
 	if (fs_attach(rw, s->dir, "rw") < 0)
 		return err_sys(e, errno, "put the writable directory in place");
 	buf_puts(&options, ",upperdir=rw/upper,workdir=rw/work,userxattr");
+	/* in quotes, because of its commas */
+	if (fs_label != NULL)
+		buf_printf(&options, ",context=\"%s\"", fs_label);
 	if (*buf_cstr(&options) == '\0')
 		return err_set(e, ERR_LIMIT, "the image has too many layers");
 	if (mount("overlay", "root", "overlay", 0, buf_cstr(&options)) < 0)

@@ -389,7 +389,7 @@ prepare_program(struct stage *s, uint64_t caps, char *program, size_t size, stru
 
 	if (s->process->args.n == 0)
 		return err_set(e, ERR_INVALID, "no command specified");
-	if (set_oom_score(s, e) < 0 || set_limits(s, e) < 0 || leave_keyring(e) < 0)
+	if (set_oom_score(s, e) < 0 || set_limits(s, e) < 0 || leave_keyring(e) < 0 || stage_labels_open(s, e) < 0)
 		return -1;
 	if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_sys(e, errno, "close descriptors");
@@ -420,7 +420,7 @@ stage_run(struct stage *s)
 	if (make_argv(s, &argv, &e) < 0 || prepare_program(s, caps, program, sizeof program, &e) < 0)
 		stage_fail(s, &e);
 	/* said before the filter may forbid to say it; if the program cannot be executed after all, an error follows */
-	if (wire_send(s->ms, W_GO, NULL, NULL, 0, &e) < 0 || restrict_self(s, caps, seccomp, &e) < 0)
+	if (wire_send(s->ms, W_GO, NULL, NULL, 0, &e) < 0 || stage_labels_apply(s, &e) < 0 || restrict_self(s, caps, seccomp, &e) < 0)
 		stage_fail(s, &e);
 	if (init >= 0)
 		(void)syscall(SYS_execveat, init, "", argv, s->env, AT_EMPTY_PATH);

@@ -15,12 +15,23 @@
 
 #define SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
+const char *fs_label;
+
+/* The kernel takes a label for these even from within a user namespace. */
+static bool
+takes_label(const char *type)
+{
+	return strcmp(type, "tmpfs") == 0 || strcmp(type, "devpts") == 0;
+}
+
 int
 fs_make(const char *type, const char *const *options, unsigned attrs)
 {
 	own_fd fs = fsopen(type, FSOPEN_CLOEXEC);
 
 	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "source", type, 0) < 0)
+		return -1;
+	if (fs_label != NULL && takes_label(type) && fsconfig(fs, FSCONFIG_SET_STRING, "context", fs_label, 0) < 0)
 		return -1;
 	for (; options != NULL && *options != NULL; options += 2)
 		if (fsconfig(fs, options[1] != NULL ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, options[0], options[1], 0) < 0)
@@ -261,6 +272,8 @@ share_shm(struct stage *s, struct err *e)
 int
 stage_warm(struct stage *s, struct err *e)
 {
+	if (s->prepare->mount_label != NULL && *s->prepare->mount_label != '\0')
+		fs_label = s->prepare->mount_label;
 	/* nothing that we mount reaches the host, nothing that the host mounts reaches us */
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(e, errno, "make the mounts private");

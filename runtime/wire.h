@@ -44,7 +44,8 @@ REC_DECLARE(w_join, W_JOIN_FIELDS)
 	F(strs, cgroups,     NULL, 32) \
 	F(flag, host,        NULL, 1) \
 	F(num,  monitor_uid, NULL, UINT32_MAX) \
-	F(num,  monitor_gid, NULL, UINT32_MAX)
+	F(num,  monitor_gid, NULL, UINT32_MAX) \
+	F(str,  mount_label, NULL, 1024)
 REC_DECLARE(w_prepare, W_PREPARE_FIELDS)
 
 /* fds: [0] pidfd, [1] network namespace if one was made */

@@ -95,7 +95,7 @@ ask_file(const char *path, int *ret, struct err *e)
 	h = CMSG_FIRSTHDR(&m);
 	if (h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
 		memcpy(ret, CMSG_DATA(h), sizeof *ret);
-	return *ret >= 0 ? 0 : err_set(e, ERR_INVALID, "opening seccomp profile (%.128s) failed: %s", path, text);
+	return *ret >= 0 ? 0 : err_set(e, ERR_INVALID, "open %.128s: %s", path, text);
 }
 
 static int
@@ -114,10 +114,82 @@ read_seccomp(const struct settings *s, struct arena *a, struct engine_config *c,
 	if (c->seccomp == NULL)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	if (ask_file(path, &fd, e) < 0)
-		return -1;
+		return err_wrap(e, "opening seccomp profile (%.128s) failed", path);
 	if (read_all(fd, &b, e) < 0 || json_read(&seccomp_profile_type, (const char *)b.data, b.used, a, c->seccomp, e) < 0 ||
 	    seccomp_check(c->seccomp, e) < 0)
 		return err_wrap(e, "decoding seccomp profile %.128s failed", path);
+	return 0;
+}
+
+/* key = "value" or key=value; NULL if it is missing */
+static char *
+text_value(const struct buf *b, const char *key, struct arena *a)
+{
+	size_t n = strlen(key);
+
+	for (const char *p = (const char *)b->data, *end = p + b->used; p < end;) {
+		const char *line_end = memchr(p, '\n', (size_t)(end - p));
+		size_t len = (size_t)((line_end != NULL ? line_end : end) - p);
+
+		if (len > n && memcmp(p, key, n) == 0 && strchr(" \t=", p[n]) != NULL) {
+			const char *v = p + n, *stop = p + len;
+
+			while (v < stop && strchr(" \t=\"", *v) != NULL)
+				v++;
+			while (stop > v && strchr(" \t\r\"", stop[-1]) != NULL)
+				stop--;
+			return arena_strn(a, v, (size_t)(stop - v));
+		}
+		p += len + 1;
+	}
+	return NULL;
+}
+
+static int
+read_text(const char *path, struct buf *b, struct err *e)
+{
+	own_fd fd = -1;
+
+	return ask_file(path, &fd, e) < 0 ? -1 : read_all(fd, b, e);
+}
+
+/* user:role:type:level, of characters that such a label has */
+static bool
+is_context(const char *s)
+{
+	size_t colons = 0;
+
+	for (const char *p = s; p != NULL && *p != '\0'; p++)
+		colons += *p == ':' ? 1 : 0;
+	return s != NULL && colons >= 2 && strlen(s) < 256 && s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:,-")] == '\0';
+}
+
+/* The labels of containers are the policy's (lxc_contexts), as for the Docker engine. Where the kernel has no SELinux the key changes nothing. */
+static int
+read_selinux(const struct settings *s, struct arena *a, struct engine_config *c, struct err *e)
+{
+	own_buf config = BUF_INIT(65536), contexts = BUF_INIT(65536);
+	struct err why = ERR_INIT;
+	own_fd enforce = -1;
+	char path[256];
+	char *type;
+
+	if (!setting_bool(s, OPT_selinux_enabled, false) || c->validate)
+		return 0;
+	if (ask_file("/sys/fs/selinux/enforce", &enforce, &why) < 0)
+		return strs_add(&c->warnings, a, "Docker could not enable SELinux on the host system") ? 0 : err_set(e, ERR_NO_MEMORY, "out of memory");
+	if (read_text("/etc/selinux/config", &config, e) < 0)
+		return err_wrap(e, "selinux-enabled");
+	type = text_value(&config, "SELINUXTYPE", a);
+	if (type == NULL || *type == '\0' || strchr(type, '/') != NULL || (size_t)snprintf(path, sizeof path, "/etc/selinux/%s/contexts/lxc_contexts", type) >= sizeof path)
+		return err_set(e, ERR_INVALID, "selinux-enabled: /etc/selinux/config names no policy");
+	if (read_text(path, &contexts, e) < 0)
+		return err_wrap(e, "selinux-enabled");
+	c->selinux_process = text_value(&contexts, "process", a);
+	c->selinux_file = text_value(&contexts, "file", a);
+	if (!is_context(c->selinux_process) || !is_context(c->selinux_file))
+		return err_set(e, ERR_INVALID, "selinux-enabled: %s has no labels for process and file", path);
+	c->selinux = true;
 	return 0;
 }
 
@@ -147,7 +219,7 @@ second_pass(struct settings *s, struct arena *a, struct err *e)
 		return err_set(e, ERR_NO_MEMORY, "out of memory");
 	if (read_file(s, a, e) < 0)
 		return err_wrap(e, "unable to configure the Docker daemon with file %.200s", s->file);
-	if (config_build(s, a, c, e) < 0 || read_seccomp(s, a, c, e) < 0)
+	if (config_build(s, a, c, e) < 0 || read_seccomp(s, a, c, e) < 0 || read_selinux(s, a, c, e) < 0)
 		return -1;
 	return send_record(c, e);
 }

@@ -73,7 +73,7 @@ enum option_status {
 	O(cpu_rt_runtime,          "cpu-rt-runtime",             0,   "cpu-rt-runtime",            INT,     BUILT,     NULL) \
 	O(seccomp_profile,         "seccomp-profile",            0,   "seccomp-profile",           STR,     BUILT,     NULL) \
 	O(no_new_privileges,       "no-new-privileges",          0,   "no-new-privileges",         BOOL,    BUILT,     NULL) \
-	O(selinux_enabled,         "selinux-enabled",            0,   "selinux-enabled",           BOOL,    NOT_BUILT, "false") \
+	O(selinux_enabled,         "selinux-enabled",            0,   "selinux-enabled",           BOOL,    BUILT,     "") \
 	O(userns_remap,            "userns-remap",               0,   "userns-remap",              STR,     BUILT,     NULL) \
 	O(cdi_spec_dirs,           "cdi-spec-dir",               0,   "cdi-spec-dirs",             LIST,    NOT_BUILT, "") \
 	O(generic_resources,       "node-generic-resource",      0,   "node-generic-resources",    LIST,    NOT_BUILT, "") \

@@ -89,6 +89,7 @@ keep_settled(struct engine_config *to, const struct engine_config *from, struct 
 	to->exec_root = arena_str(a, from->exec_root);
 	to->pidfile = arena_str(a, from->pidfile);
 	to->allow_host_userns = from->allow_host_userns;
+	to->apparmor = from->apparmor;
 	return to->data_root != NULL && to->exec_root != NULL && to->pidfile != NULL && keep_list(&to->allowed_roots, &from->allowed_roots, a) &&
 	    keep_list(&to->forbidden_roots, &from->forbidden_roots, a) && keep_list(&to->id_ranges_used, &from->id_ranges_used, a);
 }
@@ -200,6 +201,7 @@ serve(struct supervisor *s, struct err *e)
 
 	if ((s->loop = loop_new(e)) == NULL || watch_signals(s, e) < 0 || host_open(&s->host, s->config, &s->arena, e) < 0)
 		return -1;
+	s->config->apparmor = apparmor_prepare();
 	if (drop_own(s->config->allow_host_userns, e) < 0 || procs_start_all(s, e) < 0)
 		return -1;
 	for (size_t i = 0; i < s->config->warnings.n; i++)

@@ -45,6 +45,9 @@ int host_users(struct host *h, struct err *e) must_check;
 int host_cgroups_open(struct host *h, const struct engine_config *config, struct err *e) must_check;   /* cgroup.c */
 void host_cgroups_close(struct host *h);
 
+/* apparmor.c: whether the host has AppArmor; then its profile for containers was loaded (failure is logged). */
+bool apparmor_prepare(void);
+
 struct supervisor;
 /* One running role. */
 struct proc_slot {

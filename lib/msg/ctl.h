@@ -59,7 +59,12 @@
 	F(str,  resolv_conf,     NULL, 65536) \
 	F(num,  default_pids_limit, NULL, REC_NUM_ANY) \
 	F(num,  cpu_rt_period,   NULL, INT32_MAX) \
-	F(num,  cpu_rt_runtime,  NULL, INT32_MAX)
+	F(num,  cpu_rt_runtime,  NULL, INT32_MAX) \
+	/* the host has AppArmor, SELinux; with that, the labels of a container's processes and files, without level */ \
+	F(flag, apparmor,        NULL, 1) \
+	F(flag, selinux,         NULL, 1) \
+	F(str,  selinux_process, NULL, 1024) \
+	F(str,  selinux_file,    NULL, 1024)
 REC_DECLARE(engine_config, ENGINE_CONFIG_FIELDS)
 
 /*

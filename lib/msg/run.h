@@ -26,7 +26,9 @@ REC_DECLARE(run_id, RUN_ID_FIELDS)
 	F(str,  uts,           NULL, 128) \
 	F(str,  cgroupns,      NULL, 32) \
 	F(flag, userns_host,   NULL, 1) \
-	F(str,  cgroup_parent, NULL, PATH_MAX_)
+	F(str,  cgroup_parent, NULL, PATH_MAX_) \
+	/* SELinux: of the file systems that are made for it */ \
+	F(str,  mount_label,   NULL, 1024)
 REC_DECLARE(run_prepare, RUN_PREPARE_FIELDS)
 /* descriptors: [0] the network namespace, if net is "new" */
 #define RUN_PREPARED_FIELDS(F, O, L) \
@@ -74,7 +76,9 @@ REC_DECLARE(run_limits, RUN_LIMITS_FIELDS)
 	/* read-only, but not what is mounted beneath it */ \
 	F(flag, read_only_top, NULL, 1) \
 	/* of kind image: as in run_spec */ \
-	F(strs, layers,        NULL, 256)
+	F(strs, layers,        NULL, 256) \
+	/* SELinux: its files get this label */ \
+	F(str,  relabel,       NULL, 1024)
 REC_DECLARE(run_mount, RUN_MOUNT_FIELDS)
 
 /* An interface that netd put into the network namespace, to be configured from within. addresses with "/prefix". */
@@ -102,7 +106,10 @@ REC_DECLARE(run_link, RUN_LINK_FIELDS)
 	F(flag, stdin_once,       NULL, 1) \
 	F(pair, console_size,     NULL, 65535) \
 	F(num,  oom_score_adj,    NULL, 1000) \
-	L(ulimit_rec, rlimits,    NULL, 64)
+	L(ulimit_rec, rlimits,    NULL, 64) \
+	/* profile ("" or "unconfined": none) and label that count from the execution on */ \
+	F(str,  apparmor,         NULL, 256) \
+	F(str,  selinux,          NULL, 1024)
 REC_DECLARE(run_process, RUN_PROCESS_FIELDS)
 
 /* What the monitor writes. format: none, json-file, local. size: bytes in a file, 0 without bound. attrs: the JSON object that stands in
@@ -141,7 +148,8 @@ REC_DECLARE(run_log, RUN_LOG_FIELDS)
 	L(device_mapping, devices, NULL, 256) \
 	O(run_log, log,        NULL) \
 	/* only without a user namespace: "c 1:3 rw" */ \
-	F(strs, device_cgroup_rules, NULL, 256)
+	F(strs, device_cgroup_rules, NULL, 256) \
+	F(str,  mount_label,   NULL, 1024)
 REC_DECLARE(run_spec, RUN_SPEC_FIELDS)
 #define RUN_STARTED_FIELDS(F, O, L) \
 	F(num,  pid,        NULL, INT32_MAX) \
