@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -266,8 +267,52 @@ set_caps(uint64_t caps, bool ambient, struct err *e)
 	return 0;
 }
 
+struct role_limit role_limits[ROLE_LIMITS] = {
+	{ "as", RLIMIT_AS, 0, 0 }, { "core", RLIMIT_CORE, 0, 0 }, { "cpu", RLIMIT_CPU, 0, 0 }, { "data", RLIMIT_DATA, 0, 0 }, { "fsize", RLIMIT_FSIZE, 0, 0 },
+	{ "locks", RLIMIT_LOCKS, 0, 0 }, { "memlock", RLIMIT_MEMLOCK, 0, 0 }, { "msgqueue", RLIMIT_MSGQUEUE, 0, 0 }, { "nice", RLIMIT_NICE, 0, 0 },
+	{ "nofile", RLIMIT_NOFILE, 0, 0 }, { "nproc", RLIMIT_NPROC, 0, 0 }, { "rss", RLIMIT_RSS, 0, 0 }, { "rtprio", RLIMIT_RTPRIO, 0, 0 },
+	{ "rttime", RLIMIT_RTTIME, 0, 0 }, { "sigpending", RLIMIT_SIGPENDING, 0, 0 }, { "stack", RLIMIT_STACK, 0, 0 },
+};
+static bool limits_raised;
+
+void
+role_limits_raise(void)
+{
+	char text[32] = "";
+	uint64_t open_max = 1048576;
+
+	/* no process may have a higher one of these */
+	if (fd_read_text(AT_FDCWD, "/proc/sys/fs/nr_open", text, sizeof text) > 0)
+		open_max = strtoull(text, NULL, 10);
+	for (size_t i = 0; i < ROLE_LIMITS; i++) {
+		struct role_limit *l = &role_limits[i];
+		struct rlimit r;
+
+		if (getrlimit(l->what, &r) < 0)
+			continue;
+		l->soft = r.rlim_cur == RLIM_INFINITY ? -1 : (int64_t)r.rlim_cur;
+		l->hard = r.rlim_max == RLIM_INFINITY ? -1 : (int64_t)r.rlim_max;
+		r.rlim_max = l->what == RLIMIT_NOFILE ? open_max : RLIM_INFINITY;
+		(void)!setrlimit(l->what, &r);
+	}
+	limits_raised = true;
+}
+
 static int
-set_limit(int what, uint64_t value, struct err *e)
+lower_limits(struct err *e)
+{
+	for (size_t i = 0; limits_raised && i < ROLE_LIMITS; i++) {
+		struct rlimit r = { .rlim_cur = (rlim_t)role_limits[i].soft, .rlim_max = (rlim_t)role_limits[i].hard };
+
+		if (setrlimit(role_limits[i].what, &r) < 0)
+			return err_sys(e, errno, "resource limit %s", role_limits[i].name);
+	}
+	return 0;
+}
+
+/* keep: the hard limit stays */
+static int
+set_limit(int what, uint64_t value, bool keep, struct err *e)
 {
 	struct rlimit r;
 
@@ -276,7 +321,8 @@ set_limit(int what, uint64_t value, struct err *e)
 	if (getrlimit(what, &r) < 0)
 		return err_sys(e, errno, "resource limit");
 	r.rlim_cur = value < r.rlim_max ? value : r.rlim_max;
-	r.rlim_max = r.rlim_cur;
+	if (!keep)
+		r.rlim_max = r.rlim_cur;
 	return setrlimit(what, &r) < 0 ? err_sys(e, errno, "resource limit") : 0;
 }
 
@@ -285,8 +331,10 @@ role_drop(enum role role, uid_t uid, gid_t gid, struct err *e)
 {
 	const struct role_row *row = &role_table[role];
 	uint64_t keep = row->ns_caps != 0 ? row->ns_caps : row->caps;
+	bool runs_containers = role == ROLE_RUNTIME || role == ROLE_HOST_RUNTIME;
 
-	if (set_limit(RLIMIT_NOFILE, row->nofile, e) < 0 || set_limit(RLIMIT_NPROC, row->nproc, e) < 0)
+	if ((!runs_containers && lower_limits(e) < 0) || set_limit(RLIMIT_NOFILE, row->nofile, runs_containers, e) < 0 ||
+	    set_limit(RLIMIT_NPROC, row->nproc, runs_containers, e) < 0)
 		return -1;
 	if (FILTERED && row->syscalls == NULL && !row->unfiltered && load_filter(SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(EPERM), role_denied, false, false, e) < 0)
 		return -1;

@@ -45,6 +45,13 @@ struct role_row {
 /* CAP_LAST_CAP and below: what a process gets that is to hold everything the kernel knows */
 #define ROLE_CAPS_ALL ((UINT64_C(1) << 41) - 1)
 
+/* A resource limit as the engine was started with it; -1: none. */
+struct role_limit { const char *name; int what; int64_t soft, hard; };
+#define ROLE_LIMITS 16
+extern struct role_limit role_limits[ROLE_LIMITS];
+/* Notes the limits and raises what nothing may be raised above later, as far as that is allowed: only the runtimes keep it, since a container
+   may be given more than the engine has. Root's, before it gives up its capabilities. */
+void role_limits_raise(void);
 /* What the runtime and all that it starts (containers with a user namespace) may never call. */
 extern const char *const role_denied[];
 extern const struct role_row role_table[ROLE_COUNT];

@@ -127,6 +127,11 @@ runtime_start(struct comp *c, const struct ctl_start *m, int *fds, size_t nfds, 
 	rt->comp = c;
 	rt->loop = c->loop;
 	umask(022);
+	for (size_t i = 0; i < m->limits.n && rt->n_rlimits < sizeof rt->rlimits / sizeof *rt->rlimits; i++)
+		if (text_copy(rt->rlimits[rt->n_rlimits].name, sizeof rt->rlimits[0].name, m->limits.v[i].name != NULL ? m->limits.v[i].name : "")) {
+			rt->rlimits[rt->n_rlimits].soft = m->limits.v[i].soft;
+			rt->rlimits[rt->n_rlimits++].hard = m->limits.v[i].hard;
+		}
 	rt->ncpu = sysconf(_SC_NPROCESSORS_ONLN);
 	if (watch_children(rt->loop, e) < 0 || take_fds(rt, m, fds, nfds, e) < 0)
 		return -1;

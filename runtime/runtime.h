@@ -121,6 +121,8 @@ struct runtime {
 	size_t n_h;
 	bool v2;
 	int64_t ncpu;
+	struct { char name[16]; int64_t soft, hard; } rlimits[32];   /* of who names none */
+	size_t n_rlimits;
 	int monitor_bin, init_bin, archiver_bin, monitor_filter;
 	unsigned n_copies;
 	struct box *boxes;
@@ -193,6 +195,9 @@ void copies_end(struct box *b);
 
 /* propagation.c: that a path is on a mount of the host which can pass mounts on */
 int propagation_check(const char *path, bool slave, struct err *e) must_check;
+
+/* start.c: the limits that a process does not name, in a copy of it */
+int rlimits_complete(const struct runtime *rt, const struct run_process *p, struct arena *a, struct run_process *ret, struct err *e) must_check;
 
 /* give.c: the mounter's part of a start, in the order that stage expects */
 int give_mounts(struct box *b, const struct run_spec *spec, int *fds, size_t max, size_t *n, struct err *e) must_check;

@@ -164,6 +164,31 @@ open_dir(struct box *b, int *ret_fd, struct err *e)
 	return 0;
 }
 
+int
+rlimits_complete(const struct runtime *rt, const struct run_process *p, struct arena *a, struct run_process *ret, struct err *e)
+{
+	*ret = *p;
+	ret->rlimits = (struct ulimit_rec_list){ 0 };
+	for (size_t i = 0; i < p->rlimits.n + rt->n_rlimits; i++) {
+		size_t k = i < p->rlimits.n ? 0 : i - p->rlimits.n;
+		bool named = false;
+		struct ulimit_rec *u;
+
+		for (size_t j = 0; i >= p->rlimits.n && j < p->rlimits.n; j++)
+			named = named || (p->rlimits.v[j].name != NULL && strcmp(p->rlimits.v[j].name, rt->rlimits[k].name) == 0);
+		if (named)
+			continue;
+		u = list_add(&ret->rlimits, a, sizeof *u);
+		if (u == NULL)
+			return err_set(e, ERR_NO_MEMORY, "resource limits");
+		if (i < p->rlimits.n)
+			*u = p->rlimits.v[i];
+		else
+			*u = (struct ulimit_rec){ .name = (char *)(uintptr_t)rt->rlimits[k].name, .soft = rt->rlimits[k].soft, .hard = rt->rlimits[k].hard };
+	}
+	return 0;
+}
+
 static int
 collect(struct box *b, const struct run_spec *spec, struct w_spec *w, int *fds, size_t *n, struct err *e)
 {
@@ -190,13 +215,15 @@ static int
 start(struct box *b, const struct run_spec *spec, struct w_start *s, int *fds, size_t *n, struct err *e)
 {
 	struct run_spec plain = *spec;
+	struct run_process process;
 	struct w_spec w = { .spec = &plain, .own = b->own, .no_shm = b->no_shm };
 	own_arena a = ARENA_INIT;
 	own_fd dir = -1, listener = -1;
 	struct w_start kept;
 
-	if (devices_expand(spec, &a, &plain.devices, e) < 0)
+	if (devices_expand(spec, &a, &plain.devices, e) < 0 || rlimits_complete(b->rt, spec->process, &a, &process, e) < 0)
 		return -1;
+	plain.process = &process;
 	spec = &plain;
 	if (plan_log(spec->log, s, e) < 0)
 		return -1;
@@ -265,7 +292,9 @@ static int
 exec_start(struct mon *m, const struct run_exec *x, int client, struct err *e)
 {
 	struct box *b = m->box;
-	struct w_spec w = { .process = x->process };
+	struct run_process process;
+	struct w_spec w = { .process = &process };
+	own_arena a = ARENA_INIT;
 	struct w_start s = { .log_driver = (char *)(uintptr_t)"none", .cgroup = (char *)(uintptr_t)"" };
 	own_fd dir = fd_open_beneath(b->rt->containers, b->id, O_RDONLY | O_DIRECTORY, 0), listener = -1, filter = -1;
 	char name[96];
@@ -274,6 +303,8 @@ exec_start(struct mon *m, const struct run_exec *x, int client, struct err *e)
 
 	if (dir < 0)
 		return err_sys(e, errno, "open the container's directory");
+	if (rlimits_complete(b->rt, x->process, &a, &process, e) < 0)
+		return -1;
 	if (filter_for(b->rt, x->process, &got, &flags, e) < 0 || make_listener(b->rt, x->exec, &listener, e) < 0)
 		return -1;
 	filter = got;

@@ -248,6 +248,7 @@ main(int argc, char **argv)
 	}
 	(void)log_level_parse(s.config->log_level, &level);
 	log_init("bulwarkd", s.config->debug ? LOG_DEBUG : level, s.config->log_json);
+	role_limits_raise();
 	r = serve(&s, &e);
 	if (r < 0)
 		log_err(LOG_FATAL, &e, "failed to start daemon");

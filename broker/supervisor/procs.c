@@ -266,6 +266,13 @@ fill_start(struct supervisor *s, struct proc_slot *p, struct engine_config *part
 	for (size_t i = 0; is_runtime(p->role) && i < s->host.n_cgroups; i++)
 		if (!strs_add(&m->cgroups, a, s->host.cgroups[i].name))
 			return err_set(e, ERR_NO_MEMORY, "start %s", role_table[p->role].name);
+	for (size_t i = 0; is_runtime(p->role) && i < ROLE_LIMITS; i++) {
+		struct ulimit_rec *u = list_add(&m->limits, a, sizeof *u);
+
+		if (u == NULL)
+			return err_set(e, ERR_NO_MEMORY, "start %s", role_table[p->role].name);
+		*u = (struct ulimit_rec){ .name = (char *)(uintptr_t)role_limits[i].name, .soft = role_limits[i].soft, .hard = role_limits[i].hard };
+	}
 	return 0;
 }
 

@@ -85,7 +85,9 @@ REC_DECLARE(engine_config, ENGINE_CONFIG_FIELDS)
 	F(strs, cgroups, NULL, 32) \
 	F(str,  principal, NULL, 256) \
 	/* the uid of the runtime, for the givers that check whose namespace they are handed */ \
-	F(num,  run_uid, NULL, UINT32_MAX)
+	F(num,  run_uid, NULL, UINT32_MAX) \
+	/* the runtimes only: what a container has that names no limit; they themselves may be above it */ \
+	L(ulimit_rec, limits, NULL, 32)
 REC_DECLARE(ctl_start, CTL_START_FIELDS)
 #define CTL_EDGE_FIELDS(F, O, L) \
 	F(str, name, NULL, 16)
