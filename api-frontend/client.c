@@ -22,8 +22,7 @@
 #define IN_MAX      ((size_t)192 << 10)
 #define READ_SIZE   ((size_t)32 << 10)
 #define OUT_MAX     ((size_t)256 << 20)
-#define SPLICE_MIN  ((uint64_t)16 << 10)
-#define CHUNK_HEAD  ((size_t)32)            /* read at once where a chunk's size is expected and its content will be moved */
+#define SPLICE_MIN  ((uint64_t)4 << 10)
 
 static void serve_input(struct client *c);
 static void keep_input(struct client *c);
@@ -134,6 +133,7 @@ reset(struct client *c)
 	c->version = API_VERSION_MAX;
 	c->path = c->name = c->name2 = NULL;
 	c->extra = NULL;
+	c->chunk_digits = 0;
 	c->query = (struct kvs){ 0 };
 	c->chunks = (struct http_chunks){ 0 };
 	c->eof_cancels = c->want_body = c->want_drain = c->body_done = c->discard = false;
@@ -489,14 +489,18 @@ static ssize_t
 splice_body(struct client *c)
 {
 	bool chunk = c->head.chunked && c->chunks.state == CHUNK_DATA && c->chunks.left > 0;
-	/* the last byte of a chunk is left to the parser, which goes on from there */
-	uint64_t left = !can_splice(c) ? 0 : chunk ? c->chunks.left - 1 : c->head.chunked ? 0 : c->body_left;
+	uint64_t left = !can_splice(c) ? 0 : chunk ? c->chunks.left : c->head.chunked ? 0 : c->body_left;
 	ssize_t n = left >= SPLICE_MIN ? c->ops->on_splice(c, left) : BODY_READ;
 
 	if (n <= 0)
 		return n;
 	if (chunk) {
+		for (unsigned digits = 1; digits <= 16; digits++)
+			if (left >> 4 * (digits - 1) != 0 && digits > c->chunk_digits)
+				c->chunk_digits = digits;
 		c->chunks.left -= (uint64_t)n;
+		if (c->chunks.left == 0)
+			c->chunks.state = CHUNK_DATA_END;
 		return n;
 	}
 	c->body_left -= (uint64_t)n;
@@ -523,8 +527,11 @@ serve_input(struct client *c)
 			on_eof(c);
 		if (n != BODY_READ)
 			return;
-		if (can_splice(c) && c->head.chunked && c->chunks.state != CHUNK_DATA)
-			size = CHUNK_HEAD;
+		/* of a chunked body only the line between two chunks, if it is as long as the last one: what follows will be moved */
+		if (can_splice(c) && c->head.chunked && c->chunks.state == CHUNK_DATA_END && c->chunk_digits > 0)
+			size = c->chunk_digits + 4;
+		else if (can_splice(c) && c->head.chunked && c->chunks.state == CHUNK_DATA && c->chunks.left < SPLICE_MIN && c->chunk_digits > 0)
+			size = (size_t)c->chunks.left;
 		if (c->in.data == NULL) {
 			c->in = c->w->spare;
 			c->in.max = IN_MAX;

@@ -87,6 +87,7 @@ struct client {
 	struct buf body;
 	size_t body_max;
 	struct http_chunks chunks;
+	unsigned chunk_digits;          /* of the greatest size of a chunk that was moved */
 	uint64_t body_left;
 	bool body_done, discard;
 	/* the answer */
