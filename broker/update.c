@@ -265,6 +265,21 @@ static const struct op_step steps[] = { { "apply", apply, apply }, { "record", r
 const struct op_kind op_update = { .name = "update", .steps = steps, .n = sizeof steps / sizeof *steps, .flags = STEPS_JOURNAL | STEPS_ONCE,
 	.data_type = &api_update_type, .finish = finish, .resume = resume };
 
+/* Resources that cannot change while a container is there; the Docker engine takes no notice of them. */
+static int
+check_fixed(const struct host_config *h, struct err *e)
+{
+	const struct { bool set; const char *what; } rules[] = {
+		{ h->devices.n > 0, "Devices" }, { h->device_cgroup_rules.n > 0, "DeviceCgroupRules" }, { h->device_requests.n > 0, "DeviceRequests" },
+		{ h->ulimits.n > 0, "Ulimits" }, { text_set(h->cgroup_parent), "CgroupParent" }, { h->cpu_count != 0, "CpuCount" },
+	};
+
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+		if (rules[i].set)
+			return err_set(e, ERR_UNSUPPORTED, "an update of %s is not implemented by Bulwark yet", rules[i].what);
+	return 0;
+}
+
 int
 handle_container_update(struct call *call, const void *msg, struct err *e)
 {
@@ -282,7 +297,7 @@ handle_container_update(struct call *call, const void *msg, struct err *e)
 	*wish = *m;
 	if (wish->host == NULL && (wish->host = arena_alloc(&call->arena, sizeof *wish->host)) == NULL)
 		return err_memory(e);
-	if (check_limits(wish->host, &b->facts, true, warnings, &call->arena, e) < 0)
+	if (check_fixed(wish->host, e) < 0 || check_limits(wish->host, &b->facts, true, warnings, &call->arena, e) < 0)
 		return -1;
 	if (wish->host->restart_policy != NULL && text_set(wish->host->restart_policy->name) && check_restart(wish->host, &call->arena, e) < 0)
 		return -1;
