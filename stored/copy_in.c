@@ -20,8 +20,6 @@
 #include <unistd.h>
 
 #define ID_MAX_    65535u
-#define SPLICE_MIN ((uint64_t)64 << 10)
-#define PIECE      ((size_t)1 << 20)
 #define DIRS_MEMORY ((size_t)128 << 20)
 
 struct dir_time { char *path; struct timespec mtime; };
@@ -29,7 +27,7 @@ struct dir_time { char *path; struct timespec mtime; };
 struct fill {
 	const struct copy_place *top;
 	struct tar tar;
-	bool no_overwrite, host, cannot_splice;
+	bool no_overwrite, host;
 	const struct copy_ids *ids;
 	struct arena arena;
 	struct { size_t n; struct dir_time *v; } dirs;
@@ -214,52 +212,26 @@ write_at(struct fill *f, int fd, const unsigned char *p, size_t n, uint64_t at, 
 	return 0;
 }
 
-/* From the pipe to the file without a copy here, once nothing is left of what was read before. 0: not possible (now). */
-static int64_t
-splice_some(struct fill *f, int fd, uint64_t n, uint64_t at, struct err *e)
-{
-	struct source *in = f->tar.in;
-	loff_t offset = (loff_t)at;
-	ssize_t r;
-
-	if (f->cannot_splice || in->filter != NULL || in->fd < 0 || in->at != in->end || in->eof || n < SPLICE_MIN)
-		return 0;
-	do
-		r = splice(in->fd, NULL, fd, &offset, n < PIECE ? (size_t)n : PIECE, 0);
-	while (r < 0 && errno == EINTR);
-	if (r < 0 && errno != EINVAL)
-		return failed(f, "write", e);
-	f->cannot_splice = r < 0;
-	if (r <= 0)
-		return 0;   /* the end of the stream is told by the next read */
-	in->passed += (uint64_t)r;
-	f->tar.data_left -= (uint64_t)r;
-	return r;
-}
-
 /* The next n bytes of the archive go to offset at. */
 static int
 write_piece(struct fill *f, int fd, uint64_t at, uint64_t n, struct err *e)
 {
+	/* (read and written in large pieces; splicing the pipe's many small ones into the file takes longer)
+	   tar_data hands out what it has, which may be more than this piece */
 	while (n > 0) {
 		uint64_t left = f->tar.data_left;
-		int64_t got = splice_some(f, fd, n, at, e);
 		const unsigned char *p;
+		int64_t got;
 
 		copy_moved();
+		if (n < left)
+			f->tar.data_left = n;
+		got = tar_data(&f->tar, &p, e);
 		if (got < 0)
 			return -1;
-		if (got == 0) {
-			/* tar_data hands out what it has, which may be more than this piece */
-			if (n < left)
-				f->tar.data_left = n;
-			got = tar_data(&f->tar, &p, e);
-			if (got < 0)
-				return -1;
-			f->tar.data_left = left - (uint64_t)got;
-			if (write_at(f, fd, p, (size_t)got, at, e) < 0)
-				return -1;
-		}
+		f->tar.data_left = left - (uint64_t)got;
+		if (write_at(f, fd, p, (size_t)got, at, e) < 0)
+			return -1;
 		at += (uint64_t)got;
 		n -= (uint64_t)got;
 	}
