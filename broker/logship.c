@@ -181,7 +181,10 @@ on_files(void *ctx, struct answer *a)
 	    (n->call = edge_send(l->edge, NO_log_follow, &m, a->fds, a->nfds, on_given, n, &e)) < 0) {
 		n->call = 0;
 		finish(n, &e);
+		return;
 	}
+	/* a logger that does not answer holds up no removal for long */
+	loop_timer_set(l->b->loop, &n->timer, WAIT);
 }
 
 static void

@@ -139,7 +139,7 @@ reader_at_end(const struct log_reader *r)
 
 	if (r->live)
 		return false;
-	if (r->at >= r->n || r->gz)
+	if (r->at >= r->n || r->gz || !r->known)
 		return true;
 	/* without a socket a file may have grown since it was read to its end */
 	return fstat(r->fds[r->at], &st) < 0 || (uint64_t)st.st_size <= r->offset;
