@@ -231,10 +231,14 @@ on_changed(void *ctx, struct answer *a)
 	struct serving *s = ctx;
 	struct ctr *c = index_get(&s->b->ctr_by_id, s->id);
 
+	if (a->err == NULL || a->err->code != ERR_NOT_FOUND) {
+		on_served(s, a);
+		return;
+	}
 	/* on its first network with names it has no sockets yet */
-	if (a->err != NULL && a->err->code == ERR_NOT_FOUND && c != NULL)
+	if (c != NULL)
 		serve_again(c, 0);
-	on_served(s, a->err != NULL && a->err->code == ERR_NOT_FOUND ? &(struct answer){ .arena = a->arena } : a);
+	free(s);
 }
 
 static void

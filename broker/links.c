@@ -139,7 +139,8 @@ ports_of(const struct ctr *other, struct port_range *out, size_t max)
 	for (size_t i = 0; i < p->n && n < max; i++)
 		if (parse_port(p->v[i].port, &out[n]))
 			n++;
-	qsort(out, n, sizeof *out, by_port);
+	if (n > 1)
+		qsort(out, n, sizeof *out, by_port);
 	return n;
 }
 
@@ -174,7 +175,7 @@ port_env(const char *name, const char *address, const struct port_range *p, stru
 static int
 env_of(const struct ctr *c, const struct link *l, const struct ctr *other, struct arena *a, struct strs *env, struct err *e)
 {
-	struct port_range ports[256];
+	struct port_range ports[256] = { 0 };
 	size_t n = ports_of(other, ports, 256);
 	const struct strs *theirs = &other->rec.config->env;
 	char name[NAME_MAX_ + 1];
@@ -217,7 +218,7 @@ links_reach(const struct ctr *c, struct arena *a, struct net_endpoint *m, struct
 	for (size_t i = 0; i < links->n; i++) {
 		struct link l;
 		const struct ctr *other = other_of(c, links->v[i], &l);
-		struct port_range ports[256];
+		struct port_range ports[256] = { 0 };
 		size_t n = other != NULL && *address_of(other) != '\0' ? ports_of(other, ports, 256) : 0;
 
 		for (size_t k = 0; k < n; k++) {

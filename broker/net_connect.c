@@ -48,6 +48,15 @@ endpoint_on(struct ctr *c, const struct net *n)
 	return NULL;
 }
 
+static struct endpoint *
+endpoint_of_op(const struct op *op)
+{
+	const struct joining *j = op->state;
+	const struct net *n = index_get(&op->b->net_by_id, j->network);
+
+	return n != NULL ? endpoint_on(op->ctr, n) : NULL;
+}
+
 static size_t
 place_of(const struct ctr *c, const struct endpoint *n)
 {
@@ -118,7 +127,7 @@ plan(struct op *op)
 	else if (c->rec.state->restarting || c->removing)
 		err_set(&e, ERR_CONFLICT, "container %s is restarting or being removed", c->id);
 	j->running = ctr_running(c);
-	if (e.code == ERR_NONE && (j->m->endpoint == NULL || check_endpoint(n, j->m->endpoint, &e) == 0) &&
+	if (e.code == ERR_NONE && n != NULL && (j->m->endpoint == NULL || check_endpoint(n, j->m->endpoint, &e) == 0) &&
 	    add_endpoint(c, n, j->m->endpoint, &e) == 0) {
 		j->added = true;
 		if (!j->running || net_endpoint_open(c, endpoint_on(c, n), n, &e) == 0) {
@@ -132,9 +141,8 @@ plan(struct op *op)
 static void
 unplan(struct op *op)
 {
-	struct joining *j = op->state;
-	struct net *n = index_get(&op->b->net_by_id, j->network);
-	struct endpoint *p = n != NULL && j->added ? endpoint_on(op->ctr, n) : NULL;
+	const struct joining *j = op->state;
+	struct endpoint *p = j->added ? endpoint_of_op(op) : NULL;
 
 	if (p != NULL) {
 		net_endpoint_close(op->ctr, p);
@@ -161,9 +169,8 @@ static void
 on_netns(void *ctx, struct answer *a)
 {
 	struct op *op = ctx;
-	struct joining *j = op->state;
 	struct ctr *c = op->ctr;
-	struct net *n = index_get(&op->b->net_by_id, j->network);
+	const struct endpoint *p = endpoint_of_op(op);
 	struct net_endpoint m;
 	struct err e = ERR_INIT;
 
@@ -171,14 +178,13 @@ on_netns(void *ctx, struct answer *a)
 		op_failed(op, a->err);
 		return;
 	}
-	if (a->nfds != 1 || n == NULL || net_endpoint_of(c, place_of(c, endpoint_on(c, n)), &op->arena, &m) < 0) {
+	if (a->nfds != 1 || p == NULL || net_endpoint_of(c, place_of(c, p), &op->arena, &m) < 0) {
 		err_memory(&e);
 		op_failed(op, &e);
 		return;
 	}
 	/* published ports stay where they were opened */
 	m.ports.n = 0;
-	m.ifname = arena_str(&op->arena, endpoint_on(c, n)->ifname);
 	peer_send(op->b, PEER_NET, NO_net_endpoint_create, &m, a->fds, 1, 0, on_linked, op);
 }
 
@@ -199,14 +205,13 @@ link_up(struct op *op)
 	struct joining *j = op->state;
 	struct ctr *c = op->ctr;
 	struct run_id m = { .id = c->id };
-	struct endpoint *p;
+	struct endpoint *p = endpoint_of_op(op);
 	char name[16];
 
-	if (!j->running) {
+	if (!j->running || p == NULL) {
 		op_done(op);
 		return;
 	}
-	p = endpoint_on(c, index_get(&op->b->net_by_id, j->network));
 	p->ifname = NULL;
 	for (unsigned i = 0; i < 256; i++) {
 		snprintf(name, sizeof name, "eth%u", i);
@@ -227,9 +232,8 @@ on_ignored(void *ctx, struct answer *a)
 static void
 unlink_it(struct op *op)
 {
-	struct joining *j = op->state;
-	struct net *n = index_get(&op->b->net_by_id, j->network);
-	struct endpoint *p = n != NULL && j->opened ? endpoint_on(op->ctr, n) : NULL;
+	const struct joining *j = op->state;
+	struct endpoint *p = j->opened ? endpoint_of_op(op) : NULL;
 	struct net_endpoint m;
 
 	if (p == NULL || net_endpoint_of(op->ctr, place_of(op->ctr, p), &op->arena, &m) < 0) {
@@ -263,7 +267,7 @@ set_up(struct op *op)
 		op_done(op);
 		return;
 	}
-	p = endpoint_on(c, index_get(&op->b->net_by_id, j->network));
+	p = endpoint_of_op(op);
 	gateway = net_gateway_endpoint(c);
 	if ((p != NULL && spec_link(c, p, &op->arena, &m.links, &e) < 0) ||
 	    (gateway != NULL && gateway != p && spec_link(c, gateway, &op->arena, &m.links, &e) < 0)) {
@@ -288,7 +292,7 @@ record_connect(struct op *op)
 		op_failed(op, &e);
 		return;
 	}
-	if (j->running) {
+	if (j->running && n != NULL) {
 		c->endpoint = true;
 		dns_update(c);
 		emit(c, n, "connect");
@@ -329,10 +333,10 @@ leave(struct op *op)
 	struct joining *j = op->state;
 	struct ctr *c = op->ctr;
 	struct net *n = index_get(&op->b->net_by_id, j->network);
-	struct endpoint *p = endpoint_on(c, n);
+	struct endpoint *p = endpoint_of_op(op);
 	struct net_endpoint m;
 	struct err e = ERR_INIT;
-	bool told = net_is_attached(p) && net_endpoint_of(c, place_of(c, p), &op->arena, &m) == 0;
+	bool told = p != NULL && net_is_attached(p) && net_endpoint_of(c, place_of(c, p), &op->arena, &m) == 0;
 	/* the record's texts may be packed before the answer comes */
 	struct net_endpoint copy;
 
@@ -340,11 +344,13 @@ leave(struct op *op)
 		op_failed(op, &e);
 		return;
 	}
-	dns_unset(c, p);
-	net_endpoint_close(c, p);
-	take_out(c, p);
+	if (p != NULL) {
+		dns_unset(c, p);
+		net_endpoint_close(c, p);
+		take_out(c, p);
+	}
 	ctr_save_soft(c);
-	if (j->running) {
+	if (j->running && n != NULL) {
 		dns_update(c);
 		emit(c, n, "disconnect");
 	}

@@ -117,7 +117,7 @@ read_stream(struct asked *a)
 	size_t want = 2;
 	ssize_t n;
 
-	if (a->answer == NULL && (a->answer = malloc(DNS_MAX + 2)) == NULL) {
+	if (a->answer == NULL && (a->answer = calloc(1, DNS_MAX + 2)) == NULL) {
 		give_up(a);
 		return;
 	}

@@ -62,7 +62,7 @@ look_up_address(const struct client *c, uint32_t address)
 static void
 rotate(uint32_t *a, size_t n, unsigned turn)
 {
-	uint32_t copy[ADDRESSES_MAX];
+	uint32_t copy[ADDRESSES_MAX] = { 0 };
 
 	for (size_t i = 0; i < n; i++)
 		copy[i] = a[(i + turn) % n];
@@ -199,7 +199,7 @@ read_servers(struct client *c)
 static int
 is_socket(int fd, int type, struct err *e)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof a, n = sizeof(int);
 	int got = 0;
 
