@@ -63,7 +63,6 @@ static const char info_constants[] =
 	"\"RegistryConfig\":{\"IndexConfigs\":{\"docker.io\":{\"Mirrors\":[],\"Name\":\"docker.io\",\"Official\":true,\"Secure\":true}},"
 	"\"InsecureRegistryCIDRs\":[],\"Mirrors\":[]},"
 	"\"GenericResources\":null,\"HttpProxy\":\"\",\"HttpsProxy\":\"\",\"NoProxy\":\"\",\"ServerVersion\":\"" ENGINE_VERSION "\","
-	"\"Runtimes\":{\"bulwark\":{\"path\":\"bulwark-runtime\"}},\"DefaultRuntime\":\"bulwark\","
 	"\"Swarm\":{\"NodeID\":\"\",\"NodeAddr\":\"\",\"LocalNodeState\":\"inactive\",\"ControlAvailable\":false,\"Error\":\"\",\"RemoteManagers\":null},"
 	"\"Isolation\":\"\",\"InitBinary\":\"bulwark-init\",\"ContainerdCommit\":{\"ID\":\"\"},\"RuncCommit\":{\"ID\":\"\"},\"InitCommit\":{\"ID\":\"\"},"
 	"\"CDISpecDirs\":[]";

@@ -63,3 +63,5 @@ text_set(const char *s)
 	return s != NULL && s[0] != '\0';
 }
 int err_memory(struct err *e);
+/* spec.c: a configured runtime by its name; NULL: there is none. */
+const struct runtime_entry *runtime_find(const struct engine_config *g, const char *name);

@@ -255,7 +255,7 @@ check_modes(struct creation *c, struct err *e)
 
 	if (default_text(&h->ipc_mode, text_set(g->default_ipc_mode) ? g->default_ipc_mode : "private", c->a, e) < 0 ||
 	    default_text(&h->cgroupns_mode, text_set(g->default_cgroupns_mode) ? g->default_cgroupns_mode : "private", c->a, e) < 0 ||
-	    default_text(&h->runtime, "bulwark", c->a, e) < 0)
+	    default_text(&h->runtime, text_set(g->default_runtime) ? g->default_runtime : "bulwark", c->a, e) < 0)
 		return -1;
 	if (!one_of(h->ipc_mode, ipc_modes) && mode_container(h->ipc_mode) == NULL)
 		return err_set(e, ERR_INVALID, "invalid IPC mode: %.200s", h->ipc_mode);
@@ -272,8 +272,10 @@ check_modes(struct creation *c, struct err *e)
 	/* what names the Docker engine's own runtime is served by ours */
 	if (text_same(h->runtime, "runc") || text_same(h->runtime, "io.containerd.runc.v2"))
 		h->runtime = arena_str(c->a, "bulwark");
-	if (!text_same(h->runtime, "bulwark"))
+	if (!text_same(h->runtime, "bulwark") && runtime_find(g, h->runtime) == NULL)
 		return err_set(e, ERR_INVALID, "unknown or invalid runtime name: %.200s", h->runtime);
+	if (!text_same(h->runtime, "bulwark") && text_same(h->userns_mode, "host"))
+		return err_set(e, ERR_UNSUPPORTED, "runtime %.64s cannot be used without a user namespace: it would be root on the host", h->runtime);
 	if (text_same(h->userns_mode, "host") && !g->allow_host_userns)
 		return err_set(e, ERR_DENIED, "containers without a user namespace are not allowed on this host");
 	if (h->privileged && !text_same(h->userns_mode, "host"))

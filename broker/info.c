@@ -102,6 +102,19 @@ handle_system_info(struct call *call, const void *msg, struct err *e)
 		.memory_limit = k->memory, .swap_limit = k->swap, .cpu_cfs_period = k->cpu_cfs, .cpu_cfs_quota = k->cpu_cfs,
 		.cpu_shares = k->cpu_shares, .cpu_set = k->cpuset, .pids_limit = k->pids, .oom_kill_disable = k->oom_kill_disable, .events_listeners = (int64_t)events_listeners(b->events) };
 
+	struct runtime_entry *own = list_add(&m.runtimes, &call->arena, sizeof *own);
+
+	if (own == NULL)
+		return err_memory(e);
+	*own = (struct runtime_entry){ .name = (char *)(uintptr_t)"bulwark", .path = (char *)(uintptr_t)"bulwark-runtime" };
+	for (size_t i = 0; i < g->runtimes.n; i++) {
+		struct runtime_entry *r = list_add(&m.runtimes, &call->arena, sizeof *r);
+
+		if (r == NULL)
+			return err_memory(e);
+		*r = g->runtimes.v[i];
+	}
+	m.default_runtime = g->default_runtime;
 	count(b, &m);
 	if ((g->apparmor && !strs_add(&m.security_options, &call->arena, "name=apparmor")) ||
 	    !strs_add(&m.security_options, &call->arena, "name=seccomp,profile=builtin") ||

@@ -180,6 +180,33 @@ fill_files(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 	return s->hostname_file != NULL && s->hostname != NULL ? 0 : err_memory(e);
 }
 
+const struct runtime_entry *
+runtime_find(const struct engine_config *g, const char *name)
+{
+	for (size_t i = 0; i < g->runtimes.n; i++)
+		if (text_same(g->runtimes.v[i].name, name))
+			return &g->runtimes.v[i];
+	return NULL;
+}
+
+/* Its path and arguments are those of now: a runtime may be moved between two starts. */
+static int
+fill_runtime(struct ctr *c, struct run_spec *s, struct err *e)
+{
+	const char *name = c->rec.host_config->runtime;
+	const struct runtime_entry *r = runtime_find(c->b->config, name);
+
+	if (!text_set(name) || text_same(name, "bulwark"))
+		return 0;
+	if (r == NULL)
+		return err_set(e, ERR_INVALID, "unknown or invalid runtime name: %.200s", name);
+	if (text_same(r->path, "io.containerd.runc.v2"))
+		return 0;
+	s->runtime = r->path;
+	s->runtime_args = r->args;
+	return 0;
+}
+
 int
 spec_build(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 {
@@ -196,6 +223,8 @@ spec_build(struct ctr *c, struct arena *a, struct run_spec *s, struct err *e)
 		return err_memory(e);
 	if (log_plan(c, a, s->log, e) < 0)
 		return err_wrap(e, "failed to create task for container: failed to initialize logging driver");
+	if (fill_runtime(c, s, e) < 0)
+		return -1;
 	limits_of(h, s->limits);
 	if (fill_process(c, a, s->process, e) < 0 || add_mounts(c, a, s, e) < 0 || add_links(c, a, s, e) < 0 || fill_files(c, a, s, e) < 0)
 		return -1;

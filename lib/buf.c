@@ -87,6 +87,21 @@ buf_printf(struct buf *b, const char *fmt, ...)
 }
 
 void
+buf_put_quoted(struct buf *b, const char *s)
+{
+	buf_putc(b, '"');
+	for (const unsigned char *p = (const unsigned char *)(s != NULL ? s : ""); *p != '\0'; p++) {
+		if (*p == '"' || *p == '\\')
+			buf_putc(b, '\\');
+		if (*p < 0x20)
+			buf_printf(b, "\\u%04x", *p);
+		else
+			buf_putc(b, (char)*p);
+	}
+	buf_putc(b, '"');
+}
+
+void
 buf_put_u8(struct buf *b, uint8_t v)
 {
 	buf_put(b, &v, 1);

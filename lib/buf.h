@@ -30,6 +30,8 @@ void buf_put(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) printf_like(2, 3);
+/* A JSON string with its quotes; NULL as "". */
+void buf_put_quoted(struct buf *b, const char *s);
 void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u32(struct buf *b, uint32_t v);        /* little endian */
 void buf_put_u64(struct buf *b, uint64_t v);

@@ -115,8 +115,12 @@ wire_error(const struct wire *w, struct err *ret)
 static void
 started(struct mon *m, const struct w_started *s)
 {
-	struct run_started r = { .pid = m->pid, .started_at = s->started_at };
+	struct run_started r = { .started_at = s->started_at };
 	struct call *c = m->start;
+
+	if (*m->exec == '\0' && m->box->foreign)
+		foreign_find(m);
+	r.pid = m->pid;
 
 	m->state = MON_RUNNING;
 	m->started_at = s->started_at;

@@ -207,8 +207,14 @@ static const char native_arch[] = "arm64", native_scmp[] = "SCMP_ARCH_AARCH64";
 static const char native_arch[] = "", native_scmp[] = "";
 #endif
 
-static bool
-applies(const struct seccomp_rule *r, uint64_t caps)
+bool
+filter_is_native(const char *arch)
+{
+	return arch != NULL && strcmp(arch, native_scmp) == 0;
+}
+
+bool
+filter_applies(const struct seccomp_rule *r, uint64_t caps)
 {
 	const struct seccomp_filter *in = r->includes, *out = r->excludes;
 
@@ -295,7 +301,7 @@ add_arches(scmp_filter_ctx ctx, const struct seccomp_profile *p, struct err *e)
 	for (size_t i = 0; i < p->arch_map.n; i++) {
 		const struct seccomp_arch_map *m = &p->arch_map.v[i];
 
-		if (m->architecture == NULL || strcmp(m->architecture, native_scmp) != 0)
+		if (!filter_is_native(m->architecture))
 			continue;
 		for (size_t k = 0; k < m->sub_architectures.n; k++)
 			if (add_arch(ctx, m->sub_architectures.v[k], e) < 0)
@@ -329,7 +335,7 @@ add_profile(scmp_filter_ctx ctx, const struct seccomp_profile *p, uint32_t other
 
 		if (action_of(r->action, &r->errno_ret, &action, e) < 0)
 			return -1;
-		if (!applies(r, caps))
+		if (!filter_applies(r, caps))
 			continue;
 		if (r->name != NULL && *r->name != '\0')
 			filter_knows(newest, r->name);

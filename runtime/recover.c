@@ -83,6 +83,7 @@ from_state(struct box *b, const struct w_start *s)
 	b->host_cgroupns = (s->spaces & 0x02000000) == 0;   /* CLONE_NEWCGROUP */
 	b->id_base = (uint32_t)s->id_base;
 	b->tty = s->tty;
+	b->foreign = s->foreign;
 	b->oom_before = s->oom_before;
 	snprintf(b->log_driver, sizeof b->log_driver, "%s", s->log_driver != NULL ? s->log_driver : "");
 }
@@ -155,6 +156,8 @@ recover_box(struct runtime *rt, const char *id, struct err *e)
 	b->state = BOX_EXITED;
 	if (exit_read(dir, "exit", &x) != 1 && meet(rt, id, b, &b->init) == 1) {
 		b->state = BOX_RUNNING;
+		if (b->foreign)
+			foreign_find(b->init);
 		b->started_at = b->init->started_at;
 		b->paused = cg_is_frozen(rt, b);
 	} else if (exit_read(dir, "exit", &x) != 1) {

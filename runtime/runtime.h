@@ -75,6 +75,7 @@ struct box {
 	struct copy *copies;         /* archive.c */
 	struct call *prepare;
 	struct call *cancel;         /* answered when it is gone */
+	bool foreign;                /* another runtime made what runs in it */
 	bool tty, cancelled, is_new_dir;
 	bool held;                   /* a sandbox for copies: nothing is started in it */
 	bool paused;
@@ -188,6 +189,9 @@ void socket_remove(const struct runtime *rt, const char *name);
 /* before the names of the host-runtime's, so that each of both knows its own */
 #define SOCKET_OF_HOST "host-"
 
+/* foreign.c: from now on m is about the first process of what another runtime made */
+void foreign_find(struct mon *m);
+
 /* archive.c */
 int on_run_archive(struct call *c, const void *msg, struct err *e);
 /* The container (or its sandbox) is no more: those who copy are told. */
@@ -267,4 +271,9 @@ int cg_limits(struct runtime *rt, struct box *b, const struct run_limits *l, str
 
 /* filter.c: system call filters */
 int filter_for(struct runtime *rt, const struct run_process *p, int *ret_memfd, unsigned *ret_flags, struct err *e) must_check;   /* flags: SECCOMP_FILTER_FLAG_* */
+/* Does a rule of a profile hold here, for a container with these capabilities; is it an architecture ("SCMP_ARCH_...") of this machine's own programs? */
+bool filter_applies(const struct seccomp_rule *r, uint64_t caps);
+bool filter_is_native(const char *arch);
+/* filter_json.c: the same as text for another runtime, in a sealed memory file. Not for "unconfined". */
+int filter_json(const struct run_process *p, int *ret_memfd, struct err *e) must_check;
 int filter_monitor(int *ret_memfd, struct err *e) must_check;

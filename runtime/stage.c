@@ -146,7 +146,11 @@ stage_main(struct stage *s, int *cgroup_fds, size_t n_cgroups)
 		stage_fail(s, &e);
 	if (s->w->hold)
 		stage_hold(s);
-	if (s->spec != NULL && (stage_root(s, &e) < 0 || stage_pivot(s, &e) < 0))
+	if (s->spec != NULL && stage_root(s, &e) < 0)
+		stage_fail(s, &e);
+	if (s->spec != NULL && s->spec->runtime != NULL && *s->spec->runtime != '\0')
+		stage_foreign(s);
+	if (s->spec != NULL && stage_pivot(s, &e) < 0)
 		stage_fail(s, &e);
 	if (stage_user(s, &e) < 0 || stage_stdio(s, &e) < 0)
 		stage_fail(s, &e);

@@ -89,6 +89,16 @@ int stage_relabel(int mount, const char *label, struct err *e) must_check;
 /* stage_user.c: in the container's own files */
 int stage_user(struct stage *s, struct err *e) must_check;
 
+/* stage_foreign.c: the container is made by another runtime, this process stays its first one. */
+_Noreturn void stage_foreign(struct stage *s);
+/* stage_config.c: config.json. dir: holds "root"; seccomp: a descriptor of linux.seccomp as text, or -1. */
+int stage_config(struct stage *s, const char *dir, int seccomp, struct buf *b, struct err *e) must_check;
+
 /* stage_run.c */
+/* Of what the kernel and the host have left. */
+uint64_t stage_known_caps(uint64_t caps);
+int stage_set_oom_score(struct stage *s, struct err *e) must_check;
+int stage_set_caps(uint64_t effective, uint64_t permitted, struct err *e) must_check;
+int stage_leave_keyring(struct err *e) must_check;
 int stage_stdio(struct stage *s, struct err *e) must_check;
 _Noreturn void stage_run(struct stage *s);

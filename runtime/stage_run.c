@@ -125,7 +125,7 @@ make_pipes(struct stage *s, struct err *e)
 
 	for (int i = 0; i < 3 && r == 0; i++) {
 		if (i == 0 && !input) {
-			pipes[0][0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+			pipes[0][0] = s->dev >= 0 ? openat(s->dev, "null", O_RDONLY | O_CLOEXEC) : open("/dev/null", O_RDONLY | O_CLOEXEC);
 			r = pipes[0][0] < 0 ? err_sys(e, errno, "open /dev/null") : 0;
 		} else if (pipe2(pipes[i], O_CLOEXEC) < 0 || fchown(pipes[i][0], s->uid, s->gid) < 0) {
 			r = err_sys(e, errno, "make the standard streams");
@@ -182,8 +182,8 @@ set_limits(struct stage *s, struct err *e)
 }
 
 /* For an exec it was set before the namespaces were entered. */
-static int
-set_oom_score(struct stage *s, struct err *e)
+int
+stage_set_oom_score(struct stage *s, struct err *e)
 {
 	char text[16];
 
@@ -197,8 +197,8 @@ set_oom_score(struct stage *s, struct err *e)
 	return 0;
 }
 
-static int
-set_caps(uint64_t effective, uint64_t permitted, struct err *e)
+int
+stage_set_caps(uint64_t effective, uint64_t permitted, struct err *e)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct d[2] = {
@@ -329,19 +329,19 @@ restrict_self(struct stage *s, uint64_t caps, int seccomp, struct err *e)
 {
 	uint64_t admin = CAP_BIT(CAP_SYS_ADMIN);
 
-	if (set_caps(caps | admin, caps | admin, e) < 0)
+	if (stage_set_caps(caps | admin, caps | admin, e) < 0)
 		return -1;
 	if (s->process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, errno, "no_new_privs");
 	/* a filter needs either no_new_privs or CAP_SYS_ADMIN */
 	if (seccomp >= 0 && load_seccomp(s, seccomp, e) < 0)
 		return -1;
-	return set_caps(caps, caps, e);
+	return stage_set_caps(caps, caps, e);
 }
 
 /* "all" is all that the kernel knows and (without a user namespace) the host has left to us. */
-static uint64_t
-known_caps(uint64_t caps)
+uint64_t
+stage_known_caps(uint64_t caps)
 {
 	uint64_t all = 0;
 
@@ -372,8 +372,8 @@ make_argv(struct stage *s, char ***ret, struct err *e)
 }
 
 /* Else it possesses the session keyring of whoever started the engine. */
-static int
-leave_keyring(struct err *e)
+int
+stage_leave_keyring(struct err *e)
 {
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		return err_sys(e, errno, "make a session keyring");
@@ -389,7 +389,7 @@ prepare_program(struct stage *s, uint64_t caps, char *program, size_t size, stru
 
 	if (s->process->args.n == 0)
 		return err_set(e, ERR_INVALID, "no command specified");
-	if (set_oom_score(s, e) < 0 || set_limits(s, e) < 0 || leave_keyring(e) < 0 || stage_labels_open(s, e) < 0)
+	if (stage_set_oom_score(s, e) < 0 || set_limits(s, e) < 0 || stage_leave_keyring(e) < 0 || stage_labels_open(s, e) < 0)
 		return -1;
 	if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_sys(e, errno, "close descriptors");
@@ -399,7 +399,7 @@ prepare_program(struct stage *s, uint64_t caps, char *program, size_t size, stru
 		return err_sys(e, errno, "clear ambient capabilities");
 	if (drop_bounding(caps, e) < 0 || become_user(s, e) < 0)
 		return -1;
-	if (s->uid == 0 && set_caps(caps, caps | CAP_BIT(CAP_SYS_ADMIN), e) < 0)
+	if (s->uid == 0 && stage_set_caps(caps, caps | CAP_BIT(CAP_SYS_ADMIN), e) < 0)
 		return -1;
 	if (!entered && enter_cwd(s, e) < 0)
 		return -1;
@@ -411,7 +411,7 @@ stage_run(struct stage *s)
 {
 	struct err e = ERR_INIT;
 	own_fd seccomp = -1, init = -1;
-	uint64_t caps = known_caps((uint64_t)s->process->caps);
+	uint64_t caps = stage_known_caps((uint64_t)s->process->caps);
 	char program[4300];
 	char **argv;
 

@@ -195,8 +195,14 @@ collect(struct box *b, const struct run_spec *spec, struct w_spec *w, int *fds, 
 	unsigned flags = 0;
 	int filter;
 
+	/* compiled in any case: what is wrong with a profile is said the same way, whoever loads it */
 	if (filter_for(b->rt, spec->process, &filter, &flags, e) < 0)
 		return -1;
+	if (filter >= 0 && spec->runtime != NULL && *spec->runtime != '\0') {
+		close(filter);
+		if (filter_json(spec->process, &filter, e) < 0)
+			return -1;
+	}
 	if (filter >= 0)
 		fds[(*n)++] = filter;
 	w->seccomp = filter >= 0;
@@ -263,7 +269,13 @@ on_run_start(struct call *c, const void *msg, struct err *e)
 		box_free(b);
 		return -1;
 	}
+	if (rt->host && spec->runtime != NULL && *spec->runtime != '\0') {
+		err_set(e, ERR_UNSUPPORTED, "another runtime is not started without a user namespace");
+		box_free(b);
+		return -1;
+	}
 	plan_start(b, spec->process, "", &s);
+	s.foreign = b->foreign = spec->runtime != NULL && *spec->runtime != '\0';
 	snprintf(cgroup, sizeof cgroup, "%s\n%s", b->cg_parent, b->cg_name);
 	s.cgroup = cgroup;
 	b->tty = spec->process->tty;

@@ -80,7 +80,9 @@ REC_DECLARE(w_cloned, W_CLONED_FIELDS)
 	F(flag, log_compress, NULL, 1) \
 	F(flag, log_nonblocking, NULL, 1) \
 	F(num,  log_buffer, NULL, REC_NUM_ANY) \
-	F(str,  log_attrs,  NULL, 65536)
+	F(str,  log_attrs,  NULL, 65536) \
+	/* pid is not the container's, but of whom another runtime's container is a child */ \
+	F(flag, foreign,    NULL, 1)
 REC_DECLARE(w_start, W_START_FIELDS)
 
 #define W_STARTED_FIELDS(F, O, L) \

@@ -109,7 +109,7 @@ const char *
 args_help(struct arena *a)
 {
 	static const char *const kinds[] = { [KIND_BOOL] = "", [KIND_INT] = "int", [KIND_STR] = "string", [KIND_SIZE] = "bytes", [KIND_LIST] = "list",
-		[KIND_MAP] = "map", [KIND_BOOLS] = "map", [KIND_ULIMITS] = "ulimit", [KIND_OBJECT] = "value" };
+		[KIND_MAP] = "map", [KIND_BOOLS] = "map", [KIND_ULIMITS] = "ulimit", [KIND_RUNTIMES] = "runtime", [KIND_OBJECT] = "value" };
 	own_buf b = BUF_INIT(65536);
 
 	buf_puts(&b, "Usage:  bulwarkd [OPTIONS]\n\nA privilege-separated container engine.\n\nOptions:\n");

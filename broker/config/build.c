@@ -275,13 +275,71 @@ check_exec_opts(struct build *b)
 }
 
 static int
+add_runtime(struct build *b, const char *text)
+{
+	const char *eq = strchr(text, '='), *at;
+	struct runtime_entry *r;
+
+	for (size_t i = 0; i < b->c->runtimes.n; i++)
+		if (strlen(b->c->runtimes.v[i].name) == (size_t)(eq - text) && memcmp(b->c->runtimes.v[i].name, text, (size_t)(eq - text)) == 0)
+			return err_set(b->e, ERR_INVALID, "runtime '%.64s' was already defined", b->c->runtimes.v[i].name);
+	r = list_add(&b->c->runtimes, b->a, sizeof *r);
+	if (r == NULL || (r->name = arena_strn(b->a, text, (size_t)(eq - text))) == NULL)
+		return no_memory(b);
+	if (strcmp(r->name, "runc") == 0 || strcmp(r->name, "bulwark") == 0)
+		return err_set(b->e, ERR_INVALID, "runtime name '%s' is reserved", r->name);
+	if (!text_is_name(r->name, 128))
+		return err_set(b->e, ERR_INVALID, "invalid runtime name: %.64s", r->name);
+	at = strchr(eq + 1, 0x1f);
+	r->path = at != NULL ? arena_strn(b->a, eq + 1, (size_t)(at - eq - 1)) : arena_str(b->a, eq + 1);
+	if (r->path == NULL)
+		return no_memory(b);
+	/* it is started in the container's sandbox, where no PATH of ours means anything */
+	if (*r->path != '/' && strcmp(r->path, "io.containerd.runc.v2") != 0)
+		return err_set(b->e, ERR_INVALID, "runtime %.64s: the path must be absolute: %.128s", r->name, r->path);
+	while (at != NULL) {
+		const char *end = strchr(at + 1, 0x1f);
+		char *arg = end != NULL ? arena_strn(b->a, at + 1, (size_t)(end - at - 1)) : arena_str(b->a, at + 1);
+
+		if (arg == NULL || !strs_add(&r->args, b->a, arg))
+			return no_memory(b);
+		at = end;
+	}
+	return b->c->runtimes.n > 64 || r->args.n > 64 ? err_set(b->e, ERR_INVALID, "too many runtimes, or arguments of one") : 0;
+}
+
+/* From the command line and from the file, the default among them or one of ours. */
+static int
+check_runtimes(struct build *b)
+{
+	const struct setting *one = &b->s->of[OPT_runtimes];
+	const char *runtime = setting_str(b->s, OPT_default_runtime);
+
+	for (size_t i = 0; i < one->values.n; i++)
+		if (add_runtime(b, one->values.v[i]) < 0)
+			return -1;
+	for (size_t i = 0; i < one->file_values.n; i++)
+		if (add_runtime(b, one->file_values.v[i]) < 0)
+			return -1;
+	b->c->default_runtime = arena_str(b->a, *runtime == '\0' || strcmp(runtime, "runc") == 0 ? "bulwark" : runtime);
+	if (b->c->default_runtime == NULL)
+		return no_memory(b);
+	if (strcmp(b->c->default_runtime, "bulwark") == 0)
+		return 0;
+	for (size_t i = 0; i < b->c->runtimes.n; i++)
+		if (strcmp(b->c->runtimes.v[i].name, runtime) == 0)
+			return 0;
+	return err_set(b->e, ERR_INVALID, "specified default runtime '%.64s' does not exist", runtime);
+}
+
+static int
 check_runtime(struct build *b)
 {
 	struct engine_config *c = b->c;
-	const char *runtime = setting_str(b->s, OPT_default_runtime), *remap = setting_str(b->s, OPT_userns_remap);
+	const char *remap = setting_str(b->s, OPT_userns_remap);
 
-	if (*runtime != '\0' && strcmp(runtime, "runc") != 0 && strcmp(runtime, "bulwark") != 0)
-		return err_set(b->e, ERR_INVALID, "specified default runtime '%.64s' does not exist", runtime);
+	if (check_runtimes(b) < 0)
+		return -1;
 	c->cgroup_parent = text_or(b, OPT_cgroup_parent, "/docker");
 	c->default_cgroupns_mode = text_or(b, OPT_cgroupns_mode, "private");
 	c->default_ipc_mode = text_or(b, OPT_ipc_mode, "private");

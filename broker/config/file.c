@@ -120,6 +120,47 @@ read_ulimits(const char *key, const json_t *v, struct arena *a, struct strs *to,
 	return 0;
 }
 
+static int
+read_runtime(const char *name, const json_t *v, struct arena *a, struct strs *to, struct err *e)
+{
+	json_t *path = json_member(v, "path"), *args = json_member(v, "runtimeArgs"), *type = json_member(v, "runtimeType"), *each;
+	bool has_path = json_is_string(path) && *json_string_value(path) != '\0', has_type = json_is_string(type) && *json_string_value(type) != '\0';
+	own_buf b = BUF_INIT(65536);
+	size_t i;
+
+	if (!json_is_object(v) || (path != NULL && !json_is_string(path)) || (type != NULL && !json_is_string(type)) || (args != NULL && !json_is_array(args)))
+		return wrong_type("runtimes", v, "system.Runtime", e);
+	if (has_path == has_type)
+		return err_set(e, ERR_INVALID, has_path ? "runtime %.64s: cannot configure both path and runtimeType for the same runtime" :
+		    "runtime %.64s: either a runtimeType or a path must be configured", name);
+	if (json_object_size(json_member(v, "options")) > 0)
+		return err_set(e, ERR_UNSUPPORTED, "runtime %.64s: options are for containerd, which this engine does not have; use runtimeArgs", name);
+	if (has_type && strcmp(json_string_value(type), "io.containerd.runc.v2") != 0)
+		return err_set(e, ERR_UNSUPPORTED, "runtime %.64s: runtimeType %.64s is not supported: there is no containerd behind this engine; set a path", name,
+		    json_string_value(type));
+	buf_printf(&b, "%s=%s", name, has_path ? json_string_value(path) : "io.containerd.runc.v2");
+	json_array_foreach(args, i, each) {
+		if (!json_is_string(each) || strchr(json_string_value(each), 0x1f) != NULL)
+			return wrong_type("runtimes.runtimeArgs", each, "string", e);
+		buf_printf(&b, "\x1f%s", json_string_value(each));
+	}
+	return b.failed ? err_set(e, ERR_LIMIT, "runtime %.64s: too many arguments", name) : add(to, a, buf_cstr(&b), e);
+}
+
+static int
+read_runtimes(const json_t *v, struct arena *a, struct strs *to, struct err *e)
+{
+	const char *name;
+	json_t *each;
+
+	if (!json_is_object(v))
+		return wrong_type("runtimes", v, "map[string]system.Runtime", e);
+	json_object_foreach((json_t *)(uintptr_t)v, name, each)
+		if (read_runtime(name, each, a, to, e) < 0)
+			return -1;
+	return 0;
+}
+
 /* Empty values count as absent, but switches are exact. */
 static int
 read_value(enum option_id id, const json_t *v, struct arena *a, struct strs *to, struct err *e)
@@ -156,6 +197,8 @@ read_value(enum option_id id, const json_t *v, struct arena *a, struct strs *to,
 		return read_pairs(row->kind, row->key, v, a, to, e);
 	case KIND_ULIMITS:
 		return read_ulimits(row->key, v, a, to, e);
+	case KIND_RUNTIMES:
+		return read_runtimes(v, a, to, e);
 	case KIND_OBJECT:
 		if (!json_is_object(v) && !json_is_array(v))
 			return wrong_type(row->key, v, "map", e);

@@ -120,6 +120,10 @@ option_check(enum option_id id, const char *value, struct err *e)
 		if (eq != NULL && !parse_bool(eq + 1, &flag))
 			return err_set(e, ERR_INVALID, "strconv.ParseBool: parsing \"%.64s\": invalid syntax", eq + 1);
 		return 0;
+	case KIND_RUNTIMES:
+		if (eq == NULL || eq == value || eq[1] == '\0')
+			return err_set(e, ERR_INVALID, "invalid runtime: %.128s: it is name=path", value);
+		return 0;
 	case KIND_MAP:
 	case KIND_ULIMITS:
 		if (eq == NULL || eq == value)

@@ -13,6 +13,7 @@ enum option_kind {
 	KIND_MAP,       /* name=value */
 	KIND_BOOLS,     /* name=bool */
 	KIND_ULIMITS,   /* name=soft:hard */
+	KIND_RUNTIMES,  /* name=path, and arguments after 0x1f each */
 	KIND_OBJECT,    /* only whether it is empty counts */
 };
 enum option_status {
@@ -57,7 +58,7 @@ enum option_status {
 	O(authorization_plugins,   "authorization-plugin",       0,   "authorization-plugins",     LIST,    NOT_BUILT, "") \
 	O(metrics_addr,            "metrics-addr",               0,   "metrics-addr",              STR,     NOT_BUILT, "") \
 	O(diagnostic_port,         "network-diagnostic-port",    0,   "network-diagnostic-port",   INT,     NOT_BUILT, "0") \
-	O(runtimes,                "add-runtime",                0,   "runtimes",                  OBJECT,  NOT_BUILT, "") \
+	O(runtimes,                "add-runtime",                0,   "runtimes",                  RUNTIMES, BUILT,    NULL) \
 	O(default_runtime,         "default-runtime",            0,   "default-runtime",           STR,     BUILT,     NULL) \
 	O(containerd,              "containerd",                 0,   "containerd",                STR,     NO_EFFECT, "there is no containerd behind this engine") \
 	O(cri_containerd,          "cri-containerd",             0,   "cri-containerd",            BOOL,    NOT_BUILT, "false") \

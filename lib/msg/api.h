@@ -352,7 +352,9 @@ REC_DECLARE(api_events, API_EVENTS_FIELDS)
 	F(num,  n_goroutines,    NULL,                REC_NUM_ANY) \
 	F(num,  events_listeners, "NEventsListener",  REC_NUM_ANY) \
 	F(num,  n_fd,            "NFd",               REC_NUM_ANY) \
-	F(flag, ipv4_forwarding, "IPv4Forwarding",    1)
+	F(flag, ipv4_forwarding, "IPv4Forwarding",    1) \
+	L(runtime_entry, runtimes, "{Runtimes",       64) \
+	F(str,  default_runtime, "DefaultRuntime",    128)
 REC_DECLARE(api_info, API_INFO_FIELDS)
 
 /* changes: each is checked and part of config already, which is merged over the container's. */

@@ -64,7 +64,9 @@
 	F(flag, apparmor,        NULL, 1) \
 	F(flag, selinux,         NULL, 1) \
 	F(str,  selinux_process, NULL, 1024) \
-	F(str,  selinux_file,    NULL, 1024)
+	F(str,  selinux_file,    NULL, 1024) \
+	L(runtime_entry, runtimes, NULL, 64) \
+	F(str,  default_runtime, NULL, 128)
 REC_DECLARE(engine_config, ENGINE_CONFIG_FIELDS)
 
 /*

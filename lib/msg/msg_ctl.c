@@ -5,6 +5,9 @@
 #define REC_SELF struct ulimit_rec
 REC_DEFINE(ulimit_rec, ULIMIT_FIELDS)
 #undef REC_SELF
+#define REC_SELF struct runtime_entry
+REC_DEFINE(runtime_entry, RUNTIME_ENTRY_FIELDS)
+#undef REC_SELF
 #define REC_SELF struct seccomp_arg
 REC_DEFINE(seccomp_arg, SECCOMP_ARG_FIELDS)
 #undef REC_SELF

@@ -8,6 +8,13 @@
 	F(num, soft, "Soft", REC_NUM_ANY)
 REC_DECLARE(ulimit_rec, ULIMIT_FIELDS)
 
+/* A runtime beside the engine's own. path "io.containerd.runc.v2": the engine's own by another name */
+#define RUNTIME_ENTRY_FIELDS(F, O, L) \
+	F(str,  name, "",             128) \
+	F(str,  path, "path",         PATH_MAX_) \
+	F(strs, args, "?runtimeArgs", 64)
+REC_DECLARE(runtime_entry, RUNTIME_ENTRY_FIELDS)
+
 /* A seccomp profile in the Docker engine's JSON format, parsed by the worker and compiled by the runtime. */
 #define SECCOMP_ARG_FIELDS(F, O, L) \
 	F(num, index,     "index",    5) \

@@ -149,7 +149,10 @@ REC_DECLARE(run_log, RUN_LOG_FIELDS)
 	O(run_log, log,        NULL) \
 	/* only without a user namespace: "c 1:3 rw" */ \
 	F(strs, device_cgroup_rules, NULL, 256) \
-	F(str,  mount_label,   NULL, 1024)
+	F(str,  mount_label,   NULL, 1024) \
+	/* another runtime's program on the host, and its arguments: it makes the container, inside the sandbox */ \
+	F(str,  runtime,       NULL, PATH_MAX_) \
+	F(strs, runtime_args,  NULL, 64)
 REC_DECLARE(run_spec, RUN_SPEC_FIELDS)
 #define RUN_STARTED_FIELDS(F, O, L) \
 	F(num,  pid,        NULL, INT32_MAX) \
