@@ -200,4 +200,4 @@ check_fluentd(struct ship *s)
 }
 
 const struct driver driver_fluentd = { .name = "fluentd", .open = open_fluentd, .add = add_fluentd, .finish = finish_fluentd, .send = send_fluentd,
-	.check = check_fluentd, .records = 512, .bytes = (size_t)128 << 10 };
+	.check = check_fluentd, .records = 2048, .bytes = (size_t)512 << 10 };

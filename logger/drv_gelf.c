@@ -126,4 +126,4 @@ check_gelf(struct ship *s)
 }
 
 const struct driver driver_gelf = { .name = "gelf", .open = open_gelf, .add = add_gelf, .send = send_gelf, .check = check_gelf,
-	.records = 128, .bytes = (size_t)128 << 10 };
+	.records = 1024, .bytes = (size_t)512 << 10 };

@@ -135,4 +135,4 @@ check_syslog(struct ship *s)
 }
 
 const struct driver driver_syslog = { .name = "syslog", .open = open_syslog, .add = add_syslog, .send = send_syslog, .check = check_syslog,
-	.records = 512, .bytes = (size_t)64 << 10 };
+	.records = 2048, .bytes = (size_t)256 << 10 };

@@ -120,7 +120,7 @@ struct ship {
 	struct link link;
 	struct log_reader reader;
 	struct buf batch;
-	size_t n_batch;
+	size_t n_batch, records;       /* how many there are, and may be */
 	uint64_t batch_seq;            /* the last record in it */
 	uint64_t acked;
 	uint64_t lost, lost_unsaid;

@@ -14,6 +14,7 @@
 #define MS INT64_C(1000000)
 #define BACKOFF_FIRST (100 * MS)
 #define BACKOFF_MAX   (30 * 1000 * MS)
+#define UDP_RECORDS   64
 #define READ_BUDGET   ((size_t)1 << 20)
 #define LAST_TRIES    8
 #define CHECK_TIME    (12 * 1000 * MS)
@@ -223,6 +224,8 @@ ship_new(struct logger *g, const struct log_target *m, struct err *e)
 	else if (!text_is_id(m->id))
 		(void)err_set(e, ERR_PROTOCOL, "malformed container id");
 	else if (rec_copy(&log_target_type, m, &s->arena, &s->target, e) == 0 && log_opts_check(m->driver, &s->target.options, e) == 0 && s->driver->open(s, e) == 0) {
+		/* udp has no way to say that it is too much: a little at a time, about 60 a millisecond */
+		s->records = s->link.dgram && !s->link.address.has_path ? UDP_RECORDS : s->driver->records;
 		if (s->linger_ns < 0)
 			s->linger_ns = s->driver->linger_ns;
 		log_opts_plan(s->target.driver, &s->target.options, &plan);
@@ -363,7 +366,7 @@ fill(struct ship *s)
 
 	for (;;) {
 		uint64_t before = s->batch_seq;
-		bool full = s->n_batch >= s->driver->records || s->batch.used >= s->driver->bytes;
+		bool full = s->n_batch >= s->records || s->batch.used >= s->driver->bytes;
 		struct log_frame f;
 		int r = 1;
 

@@ -370,6 +370,7 @@ check_logs(struct build *b)
 {
 	struct engine_config *c = b->c;
 	const struct strs *v = setting_values(b->s, OPT_log_opts);
+	const char *mode;
 
 	c->log_driver = text_or(b, OPT_log_driver, "json-file");
 	if (c->log_driver == NULL)
@@ -388,7 +389,13 @@ check_logs(struct build *b)
 		return no_memory(b);
 	if (strcmp(c->log_driver, "json-file") == 0 && kvs_get(&c->log_opts, "max-file") == NULL && !kvs_set(&c->log_opts, b->a, "max-file", "3"))
 		return no_memory(b);
-	return log_opts_check(c->log_driver, &c->log_opts, b->e);
+	if (log_opts_check(c->log_driver, &c->log_opts, b->e) < 0)
+		return -1;
+	/* (remote drivers never block) */
+	mode = kvs_get(&c->log_opts, "mode");
+	if (mode != NULL && strcmp(mode, "non-blocking") == 0 && !log_driver_find(c->log_driver)->remote)
+		return err_set(b->e, ERR_UNSUPPORTED, "log opt 'mode=non-blocking' is not implemented by Bulwark yet for the %s log driver", c->log_driver);
+	return 0;
 }
 
 /* bip, fixed-cidr and default-gateway belong together. */
