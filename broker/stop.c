@@ -377,14 +377,14 @@ on_frozen(void *ctx, struct answer *a)
 	bool freeze = op->kind == &op_pause;
 
 	if (a->err != NULL) {
+		if (freeze && ctr_running(op->ctr))
+			health_start(op->ctr, false);
 		op_failed(op, a->err);
 		return;
 	}
 	if (ctr_running(op->ctr)) {
 		ctr_status(op->ctr, freeze ? "paused" : "running");
-		if (freeze)
-			health_stop(op->ctr);
-		else
+		if (!freeze)
 			health_start(op->ctr, false);
 		ctr_save_soft(op->ctr);
 		event_ctr(op->ctr, freeze ? "pause" : "unpause", NULL);
@@ -408,10 +408,14 @@ freeze(struct op *op)
 		err_set(&e, ERR_CONFLICT, "container %s is already paused", c->id);
 	else if (!on && !c->rec.state->paused)
 		err_set(&e, ERR_CONFLICT, "Container %s is not paused", c->id);
-	if (e.code != ERR_NONE)
+	if (e.code != ERR_NONE) {
 		op_failed(op, &e);
-	else
-		peer_send(op->b, PEER_RUN, NO_run_freeze, &m, NULL, 0, PEER_AGAIN, on_frozen, op);
+		return;
+	}
+	/* before: a probe that were ended in a frozen container would thaw it */
+	if (on)
+		health_stop(c);
+	peer_send(op->b, PEER_RUN, NO_run_freeze, &m, NULL, 0, PEER_AGAIN, on_frozen, op);
 }
 
 static const struct op_step freeze_steps[] = { { "freeze", freeze, NULL } };
