@@ -384,7 +384,7 @@ add_volumes_from(struct creation *c, const char *text, struct err *e)
 		return err_set(e, ERR_INVALID, "invalid mode for volumes-from: %.100s", mode);
 	donor = ctr_find(c->b, ref, e);
 	if (donor == NULL)
-		return -1;
+		return err_set(e, ERR_INVALID, "No such container: %.200s", ref); /* not 404: clients would take the image for missing and pull it */
 	for (size_t i = 0; i < donor->rec.mounts.n; i++) {
 		const struct mount_point *from = &donor->rec.mounts.v[i];
 		struct mount_point *p = mount_at(c, from->destination);

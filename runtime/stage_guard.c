@@ -13,6 +13,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Whether a setting (as a path beneath /proc/sys) belongs to a namespace that the container has for itself. Without a user namespace the kernel lets
+ * the runtime write any, so nothing else keeps the host's settings from a container. The list is that of runc. */
+static int
+check_own(const struct stage *s, const char *name, const char *path, struct err *e)
+{
+	static const char *const ipc[] = { "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "kernel/shmall", "kernel/shmmax", "kernel/shmmni",
+		"kernel/shm_rmid_forced" };
+	uint64_t spaces = s->prepare->create, need = 0;
+
+	/* a container that is joined may itself be in the host's; in a user namespace the kernel then refuses */
+	for (size_t i = 0; i < s->prepare->joins.n && !s->prepare->host; i++)
+		spaces |= s->prepare->joins.v[i].flags;
+	if (strncmp(path, "net/", 4) == 0)
+		need = CLONE_NEWNET;
+	else if (strncmp(path, "fs/mqueue/", 10) == 0)
+		need = CLONE_NEWIPC;
+	else if (strcmp(path, "kernel/domainname") == 0)
+		need = CLONE_NEWUTS;
+	for (size_t i = 0; i < sizeof ipc / sizeof *ipc; i++)
+		if (strcmp(path, ipc[i]) == 0)
+			need = CLONE_NEWIPC;
+	if (need == 0)
+		return err_set(e, ERR_INVALID, "sysctl \"%s\" is not in a separate kernel namespace", name);
+	if ((spaces & need) == 0)
+		return err_set(e, ERR_INVALID, "sysctl \"%s\" is not allowed in the host's %s namespace", name,
+		    need == CLONE_NEWNET ? "network" : need == CLONE_NEWIPC ? "ipc" : "uts");
+	return 0;
+}
+
 /* Through our own detached procfs, on which nothing can be mounted that would catch the write (CVE-2025-52881). */
 static int
 set_sysctl(const struct stage *s, const char *name, const char *value, struct err *e)
@@ -21,13 +50,17 @@ set_sysctl(const struct stage *s, const char *name, const char *value, struct er
 	size_t n = strlen(name);
 	own_fd fd = -1;
 
-	if (n == 0 || n > 200 || strstr(name, "..") != NULL || strchr(value, '\n') != NULL)
+	if (n == 0 || n > 200 || strchr(value, '\n') != NULL)
 		return err_set(e, ERR_INVALID, "sysctl \"%s\" is not a setting", name);
 	/* dots and slashes are exchanged, as sysctl(8) does: net/ipv4/conf/eth0.1/x and net.ipv4.conf.eth0/1.x */
 	bool slashes = strchr(name, '/') != NULL && (strchr(name, '.') == NULL || strchr(name, '/') < strchr(name, '.'));
 
 	for (size_t i = 0; i <= n; i++)
 		path[4 + i] = slashes ? name[i] : (name[i] == '.' ? '/' : name[i] == '/' ? '.' : name[i]);
+	if (strstr(path, "..") != NULL || strstr(path, "./") != NULL || strstr(path, "//") != NULL)
+		return err_set(e, ERR_INVALID, "sysctl \"%s\" is not a setting", name);
+	if (check_own(s, name, path + 4, e) < 0)
+		return -1;
 	fd = fd_open_beneath(s->proc, path, O_WRONLY, 0);
 	if (fd < 0)
 		return err_sys(e, errno, "open /proc/%s", path);
