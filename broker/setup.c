@@ -6,7 +6,7 @@
 #include "info.h"
 #include "lifecycle.h"
 #include "logship.h"
-#include "networks.h"
+#include "nets.h"
 #include "setup.h"
 #include "steps.h"
 #include "text.h"
