@@ -128,6 +128,8 @@ buf_put_u64(struct buf *b, uint64_t v)
 void
 buf_drop(struct buf *b, size_t n)
 {
+	if (n == 0)
+		return;
 	if (n > b->used)
 		n = b->used;
 	memmove(b->data, b->data + n, b->used - n);

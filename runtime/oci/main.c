@@ -321,8 +321,12 @@ option(struct oci *o, char **argv, int *at, bool global, struct err *e)
 
 	/* whether a user namespace is needed is what config.json says */
 	if (global && n == 8 && memcmp(name, "rootless", 8) == 0) {
+		const char *value = eq != NULL ? eq + 1 : argv[*at + 1];
+
 		*at += eq == NULL ? 1 : 0;
-		return argv[*at] != NULL ? 1 : err_set(e, ERR_INVALID, "flag needs an argument: -rootless");
+		if (value == NULL)
+			return err_set(e, ERR_INVALID, "flag needs an argument: -rootless");
+		return strcmp(value, "auto") == 0 ? 1 : err_set(e, ERR_UNSUPPORTED, "--rootless %s is not implemented by bulwark-oci: config.json says it", value);
 	}
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (rows[i].global != global || strlen(rows[i].name) != n || memcmp(rows[i].name, name, n) != 0)

@@ -378,8 +378,11 @@ oci_create(struct oci *o, const char *id, pid_t *ret_pid, struct err *e)
 	struct making m = { .o = o, .id = id, .dir = -1 };
 	pid_t pid = -1;
 
-	if (oci_spec_load(o->bundle, &o->arena, &m.c, e) < 0 || plan(&m, e) < 0 || open_spaces(&m, e) < 0 || prepare_dir(&m, e) < 0)
-		return m.dir >= 0 && fd_remove_tree(o->root_fd, id) < 0 ? -1 : -1;
+	if (oci_spec_load(o->bundle, &o->arena, &m.c, e) < 0 || plan(&m, e) < 0 || open_spaces(&m, e) < 0 || prepare_dir(&m, e) < 0) {
+		if (m.dir >= 0)
+			(void)(fd_remove_tree(o->root_fd, id) == 0);
+		return -1;
+	}
 	own_fd here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (here < 0 || chdir(o->bundle) < 0)
