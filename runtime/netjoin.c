@@ -115,7 +115,7 @@ run_job(struct runtime *rt, const char *id, const struct job *j, int *fds, size_
 	struct box *b = box_find(rt, id);
 	own_wire w = WIRE_INIT;
 	own_fd ours = -1, theirs = -1;
-	int pair[2], got = -1;
+	int pair[2], got = -1, ready;
 	bool again;
 	pid_t pid;
 
@@ -131,7 +131,10 @@ run_job(struct runtime *rt, const char *id, const struct job *j, int *fds, size_
 	if (pid == 0)
 		child(j, b, theirs);
 	fd_close(&theirs);
-	if (poll(&(struct pollfd){ .fd = ours, .events = POLLIN }, 1, WAIT_MS) == 1)
+	do
+		ready = poll(&(struct pollfd){ .fd = ours, .events = POLLIN }, 1, WAIT_MS);
+	while (ready < 0 && errno == EINTR);   /* children end all the time */
+	if (ready == 1)
 		got = wire_recv(ours, true, &w, &again, e);
 	else
 		(void)kill(pid, SIGKILL);

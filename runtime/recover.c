@@ -22,7 +22,31 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define HELLO_MS 2000
+#define HELLO_MS 10000
+
+/* A container must not be taken for dead because something else woke us: only its silence until the end of HELLO_MS counts. */
+static int
+hear_hello(int fd, struct wire *w, struct err *e)
+{
+	int64_t until = now_mono_ns() + INT64_C(1000000) * HELLO_MS;
+
+	for (int64_t left = until - now_mono_ns(); left > 0; left = until - now_mono_ns()) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		bool again = false;
+		int n = poll(&p, 1, (int)(left / 1000000) + 1), r;
+
+		if (n < 0 && errno != EINTR)
+			return err_sys(e, errno, "wait for it");
+		if (n <= 0)
+			continue;
+		r = wire_recv(fd, true, w, &again, e);
+		if (r == 1)
+			return 0;
+		if (!again)
+			return r < 0 ? -1 : err_set(e, ERR_SYSTEM, "it closed the connection");
+	}
+	return err_set(e, ERR_SYSTEM, "nothing came within %d ms", HELLO_MS);
+}
 
 /* 1: found, 0: nobody there. */
 static int
@@ -32,14 +56,16 @@ meet(struct runtime *rt, const char *name, struct box *b, struct mon **ret)
 	own_wire w = WIRE_INIT;
 	struct err e = ERR_INIT;
 	struct sockaddr_un a;
-	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct mon *m;
-	bool again;
 
-	if (fd < 0 || socket_path(rt, name, &a, &e) < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
+	if (fd < 0 || socket_path(rt, name, &a, &e) < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0) {
+		log_msg(LOG_WARN, "the monitor %.12s of container %.12s cannot be reached: %s", name, b->id, strerror(errno));
 		return 0;
-	if (poll(&p, 1, HELLO_MS) != 1 || wire_recv(fd, true, &w, &again, &e) != 1 || w.kind != W_HELLO || w.nfds < 1)
+	}
+	if (hear_hello(fd, &w, &e) < 0 || w.kind != W_HELLO || w.nfds < 1) {
+		log_err(LOG_WARN, &e, "the monitor %.12s of container %.12s does not answer", name, b->id);
 		return 0;
+	}
 	const struct w_start *s = w.msg;
 
 	m = calloc(1, sizeof *m);
