@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A directory with these directories in it, complete or not at all: made in tmp (or the volumes' trash), then renamed. */
+/* A directory with these directories in it, complete or not at all: made in tmp (or the volumes' own), then renamed. */
 static int
 make_place(struct stored *s, int into, const char *name, const char *const *parts, struct err *e)
 {
-	int made_in = into == s->volumes ? s->volume_trash : s->tmp;
+	int made_in = into == s->volumes ? s->volume_new : s->tmp;
 	char fresh[64];
 	own_fd dir = -1;
 

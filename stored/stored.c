@@ -118,7 +118,7 @@ open_places(struct stored *s, struct err *e)
 	    open_place(s->store, "layers", 0700, &s->layers, e) < 0 || open_place(s->store, "rw", 0700, &s->rw, e) < 0 ||
 	    open_place(s->store, "tmp", 0700, &s->tmp, e) < 0 ||
 	    open_place(s->store, "empty", 0500, &s->empty, e) < 0 || open_place(s->store, "trash", 0700, &s->trash, e) < 0 ||
-	    open_place(s->volumes, ".trash", 0700, &s->volume_trash, e) < 0)
+	    open_place(s->volumes, ".trash", 0700, &s->volume_trash, e) < 0 || open_place(s->volumes, ".new", 0700, &s->volume_new, e) < 0)
 		return -1;
 	return trash_open(s, e);
 }

@@ -7,7 +7,7 @@
  *	store/rw/ID/                upper/, work/, files/
  *	store/tmp/, store/trash/    begun and removed; emptied at start
  *	store/empty/                the root of children that need no file
- *	volumes/NAME/_data/, volumes/.trash/
+ *	volumes/NAME/_data/, volumes/.trash/, volumes/.new/ (on the way)
  */
 #pragma once
 #include "child.h"
@@ -21,7 +21,7 @@ struct stored {
 	struct comp *comp;
 	struct edge *edge;
 	struct call *stop;
-	int store, volumes, blobs, layers, rw, tmp, trash, volume_trash, empty;   /* empty: for children that need no file */
+	int store, volumes, blobs, layers, rw, tmp, trash, volume_trash, volume_new, empty;   /* empty: for children that need no file */
 	struct child_conf child;            /* what all children need */
 	uint64_t counter;                   /* names in tmp and trash */
 	struct load *loads;

@@ -47,7 +47,7 @@ trash_put(struct stored *s, int dir, const char *name, struct err *e)
 	char fresh[64];
 
 	stored_name(s, fresh);
-	if (move(dir, name, dir == s->volumes ? s->volume_trash : s->trash, fresh) < 0)
+	if (move(dir, name, dir == s->volumes || dir == s->volume_new ? s->volume_trash : s->trash, fresh) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, errno, "remove %s", name);
 	/* a little later: many removals cost one child, and no request waits for a fork */
 	if (!s->trash_dirty)
@@ -164,11 +164,11 @@ trash_empty(struct stored *s)
 		log_err(LOG_WARN, &e, "the trash is not emptied now");
 }
 
-/* What a crash left in tmp is trash. */
+/* What a crash left in tmp (or in the volumes' own) is trash. */
 static int
-sweep(struct stored *s, struct err *e)
+sweep(struct stored *s, int dir, struct err *e)
 {
-	DIR *d = list_dir(s->tmp, ".");
+	DIR *d = list_dir(dir, ".");
 	struct dirent *entry;
 	int r = 0;
 
@@ -176,7 +176,7 @@ sweep(struct stored *s, struct err *e)
 		return err_sys(e, errno, "open tmp of the store");
 	while (r == 0 && (entry = readdir(d)) != NULL)
 		if (!is_dot(entry->d_name))
-			r = trash_put(s, s->tmp, entry->d_name, e);
+			r = trash_put(s, dir, entry->d_name, e);
 	closedir(d);
 	return r;
 }
@@ -191,7 +191,7 @@ int
 trash_open(struct stored *s, struct err *e)
 {
 	s->trash_timer.on_time = on_time;
-	if (sweep(s, e) < 0)
+	if (sweep(s, s->tmp, e) < 0 || sweep(s, s->volume_new, e) < 0)
 		return -1;
 	/* there may be some from the last time */
 	s->trash_dirty = true;

@@ -492,10 +492,42 @@ places_come_and_go(void **state)
 	assert_tidy();
 }
 
+/* A volume is whole although others are being removed: what is on its way is not where the trash is emptied. */
+static void
+volumes_beside_removals_are_whole(void **state)
+{
+	struct stat st;
+	char name[32], path[64];
+
+	for (unsigned i = 0; i < 2000; i++) {
+		snprintf(name, sizeof name, "v%u", i);
+		snprintf(path, sizeof path, "v%u/_data", i);
+		assert_int_equal(named(NO_store_volume_create, name), 0);
+		if (fstatat(t.volumes, path, &st, 0) < 0)
+			fail_msg("volume %u has no directory", i);
+		assert_int_equal(named(NO_store_volume_remove, name), 0);
+	}
+	assert_tidy();
+}
+
+static void
+a_volume_on_its_way_is_swept(void **state)
+{
+	role_kill(&t.role);
+	assert_int_equal(mkdirat(t.volumes, ".new/half", 0755), 0);
+	assert_int_equal(mkdirat(t.volumes, ".new/half/_data", 0755), 0);
+	assert_int_equal(fchownat(t.volumes, ".new/half", IMAGE_ID_BASE, IMAGE_ID_BASE, 0), 0);
+	assert_int_equal(fchownat(t.volumes, ".new/half/_data", IMAGE_ID_BASE, IMAGE_ID_BASE, 0), 0);
+	start();
+	assert_int_equal(inventory().volumes.n, 0);
+	assert_tidy();
+	assert_int_equal(entries(t.volumes, ".new"), 0);
+}
+
 static void
 bad_names_are_refused(void **state)
 {
-	static const char *const bad[] = { "", ".", "..", ".trash", "../x", "a/b", "-x", "/etc", "a\nb" };
+	static const char *const bad[] = { "", ".", "..", ".trash", ".new", "../x", "a/b", "-x", "/etc", "a\nb" };
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		assert_int_equal(named(NO_store_volume_create, bad[i]), -1);
@@ -685,7 +717,8 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(loads_saves_and_loads_again), T(compressed_archives_and_layers), T(bad_archives_in_dockers_words),
-		T(hostile_layers_leave_nothing), T(places_come_and_go), T(bad_names_are_refused), T(deep_trees_are_removed),
+		T(hostile_layers_leave_nothing), T(places_come_and_go), T(volumes_beside_removals_are_whole),
+		T(a_volume_on_its_way_is_swept), T(bad_names_are_refused), T(deep_trees_are_removed),
 		T(others_do_not_wait_for_a_load), T(killed_in_a_load_leaves_nothing), T(imports_a_root_file_system),
 		T(full_disk_says_so_and_leaves_nothing), T(layers_in_use_are_not_dropped),
 	};
