@@ -201,20 +201,12 @@ on_socket(struct loop_io *io, uint32_t events)
 {
 	struct logs *g = (struct logs *)(void *)((char *)io - offsetof(struct logs, socket));
 	char word;
-	struct iovec iov = { &word, 1 };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
 
 	for (int i = 0; i < 64; i++) {
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
 		own_fd fd = -1;
-		ssize_t n = recvmsg(io->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		struct cmsghdr *h;
+		size_t n_fds = 1;
+		ssize_t n = fd_receive(io->fd, &word, 1, &fd, &n_fds, MSG_DONTWAIT);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n <= 0) {
@@ -222,9 +214,6 @@ on_socket(struct loop_io *io, uint32_t events)
 			loop_remove(io);
 			break;
 		}
-		h = CMSG_FIRSTHDR(&m);
-		if (h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(h), sizeof fd);
 		if (word != 'r' || fd < 0)
 			continue;
 		/* files that were read to their end make room */

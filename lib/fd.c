@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -265,4 +267,69 @@ fd_pid_of_pidfd(int pidfd)
 		return -1;
 	}
 	return pid;
+}
+
+union fd_control {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(sizeof(int) * FD_PASS_MAX)];
+};
+
+ssize_t
+fd_send(int sock, const struct iovec *iov, size_t n_iov, const int *fds, size_t n_fds, int flags)
+{
+	union fd_control control;
+	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n_iov };
+	ssize_t r;
+
+	if (n_fds > FD_PASS_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (n_fds > 0) {
+		struct cmsghdr *h;
+
+		memset(&control, 0, CMSG_SPACE(sizeof(int) * n_fds));
+		m.msg_control = control.space;
+		m.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+		h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+		memcpy(CMSG_DATA(h), fds, sizeof(int) * n_fds);
+	}
+	do
+		r = sendmsg(sock, &m, flags | MSG_NOSIGNAL);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+ssize_t
+fd_receive(int sock, void *data, size_t size, int *fds, size_t *n_fds, int flags)
+{
+	union fd_control control;
+	struct iovec iov = { data, size };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
+	size_t room = *n_fds;
+	ssize_t r;
+
+	*n_fds = 0;
+	do
+		r = recvmsg(sock, &m, flags | MSG_CMSG_CLOEXEC);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -1;
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h != NULL; h = CMSG_NXTHDR(&m, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; CMSG_LEN(sizeof(int) * (i + 1)) <= h->cmsg_len; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
+			if (*n_fds < room)
+				fds[(*n_fds)++] = fd;
+			else
+				fd_close(&fd);
+		}
+	}
+	return r;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 void fd_close(int *fd);              /* closes if >= 0, sets -1, keeps errno */
 int fd_take(int *fd);                /* returns *fd and leaves -1 behind */
@@ -30,5 +31,13 @@ int fd_replace_file(int dir, const char *name, const void *data, size_t n, mode_
 int fd_remove_tree(int dir, const char *name) must_check;
 int fd_set_nonblock(int fd, bool on) must_check;
 int fd_set_cloexec(int fd, bool on) must_check;
+/* One message on a Unix socket: the n_iov parts and up to FD_PASS_MAX descriptors, which stay the caller's. flags as for
+   sendmsg(2), MSG_NOSIGNAL is added. Returns what was sent or -1 with errno. (unix(7), SCM_RIGHTS) */
+ssize_t fd_send(int sock, const struct iovec *iov, size_t n_iov, const int *fds, size_t n_fds, int flags) must_check;
+/* Receives one message of at most size bytes; fds has room for *n_fds, which becomes how many came; they are the caller's
+   and close on exec. Those for which there is no room are closed: a sender cannot fill the receiver's table. Returns the
+   bytes, 0 at the end, -1 with errno. */
+ssize_t fd_receive(int sock, void *data, size_t size, int *fds, size_t *n_fds, int flags) must_check;
+#define FD_PASS_MAX 253   /* SCM_MAX_FD of the kernel */
 /* The pid behind a pidfd, or -1 (ESRCH when the process is gone). */
 pid_t fd_pid_of_pidfd(int pidfd);

@@ -94,20 +94,10 @@ static ssize_t
 send_as_file(struct link *l, const unsigned char *p, size_t n)
 {
 	own_fd fd = memfd_create("log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .space = { 0 } };
-	struct msghdr m = { .msg_control = control.space, .msg_controllen = sizeof control.space };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
 	if (fd < 0 || fd_write_all(fd, p, n) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
 		return -1;
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	return sendmsg(l->io.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : (ssize_t)n;
+	return fd_send(l->io.fd, NULL, 0, &fd, 1, MSG_DONTWAIT) < 0 ? -1 : (ssize_t)n;
 }
 
 static void

@@ -188,21 +188,13 @@ on_socket(struct loop_io *io, uint32_t events)
 {
 	struct log_reader *r = (struct log_reader *)(void *)((char *)io - offsetof(struct log_reader, socket));
 	char word;
-	struct iovec iov = { &word, 1 };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
 
 	for (int i = 0; i < 256; i++) {
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
 		own_fd fd = -1;
-		ssize_t n = recvmsg(io->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		struct cmsghdr *h;
+		size_t n_fds = 1;
+		ssize_t n = fd_receive(io->fd, &word, 1, &fd, &n_fds, MSG_DONTWAIT);
 		struct stat st;
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n <= 0) {
@@ -211,9 +203,6 @@ on_socket(struct loop_io *io, uint32_t events)
 			r->live = false;
 			break;
 		}
-		h = CMSG_FIRSTHDR(&m);
-		if (h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(h), sizeof fd);
 		if (word == 'e')
 			r->ended = true;
 		if (word != 'r' || fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))

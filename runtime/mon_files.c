@@ -24,26 +24,9 @@ tell(struct log *l, const char *what, int fd)
 	for (struct follower **slot = &l->followers; *slot != NULL;) {
 		struct follower *f = *slot;
 		struct iovec iov = { (void *)(uintptr_t)what, 1 };
-		union {
-			struct cmsghdr align;
-			char space[CMSG_SPACE(sizeof(int))];
-		} control;
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-		if (fd >= 0) {
-			struct cmsghdr *h;
-
-			memset(&control, 0, sizeof control);
-			m.msg_control = control.space;
-			m.msg_controllen = sizeof control.space;
-			h = CMSG_FIRSTHDR(&m);
-			h->cmsg_level = SOL_SOCKET;
-			h->cmsg_type = SCM_RIGHTS;
-			h->cmsg_len = CMSG_LEN(sizeof(int));
-			memcpy(CMSG_DATA(h), &fd, sizeof fd);
-		}
 		/* "new data" need not be said twice: a full queue holds it already. A rotation must arrive. */
-		if (sendmsg(f->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && (errno != EAGAIN || fd >= 0)) {
+		if (fd_send(f->fd, &iov, 1, &fd, fd >= 0 ? 1 : 0, MSG_DONTWAIT) < 0 && (errno != EAGAIN || fd >= 0)) {
 			*slot = f->next;
 			close(f->fd);
 			free(f);

@@ -116,20 +116,15 @@ take_terminal(struct foreign *f, struct err *e)
 {
 	const struct pair size = f->s->process->console_size;
 	struct winsize ws = { .ws_row = (unsigned short)size.a, .ws_col = (unsigned short)size.b };
-	union { struct cmsghdr head; char space[CMSG_SPACE(sizeof(int))]; } control;
 	char name[256];
-	struct iovec iov = { name, sizeof name };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-	struct cmsghdr *c;
+	size_t n_fds = 1;
 	struct w_stdio out = { .tty = true };
 	own_fd conn = accept4(f->console, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), master = -1;
 
-	if (conn < 0 || recvmsg(conn, &m, MSG_CMSG_CLOEXEC) < 0)
+	if (conn < 0 || fd_receive(conn, name, sizeof name, &master, &n_fds, 0) < 0)
 		return err_sys(e, errno, "the runtime gave no terminal");
-	c = CMSG_FIRSTHDR(&m);
-	if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+	if (n_fds == 0)
 		return err_set(e, ERR_SYSTEM, "the runtime gave no terminal");
-	memcpy(&master, CMSG_DATA(c), sizeof master);
 	if (size.a != 0 || size.b != 0)
 		(void)ioctl(master, TIOCSWINSZ, &ws);
 	return wire_send(f->s->ms, W_STDIO, &out, &master, 1, e);

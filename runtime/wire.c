@@ -66,29 +66,8 @@ static int
 send_packet(int sock, const struct buf *b, size_t n, const int *fds, size_t nfds)
 {
 	struct iovec iov = { b->data, n };
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int) * (WIRE_FDS + 1))];
-	} control;
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t r;
 
-	if (nfds > 0) {
-		struct cmsghdr *h;
-
-		memset(&control, 0, CMSG_SPACE(sizeof(int) * nfds));
-		m.msg_control = control.space;
-		m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		h = CMSG_FIRSTHDR(&m);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(h), fds, sizeof(int) * nfds);
-	}
-	do
-		r = sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -1 : 0;
+	return fd_send(sock, &iov, 1, fds, nfds, MSG_DONTWAIT) < 0 ? -1 : 0;
 }
 
 int

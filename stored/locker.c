@@ -28,45 +28,20 @@
 static int
 pass(int fd, int32_t sys, const int *fds, size_t n)
 {
-	struct iovec iov = { &sys, sizeof sys };
-	union { struct cmsghdr align; char space[CMSG_SPACE(sizeof(int) * EDGE_FDS_MAX)]; } control = { 0 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (n > 0) {
-		struct cmsghdr *h;
-
-		m.msg_control = control.space;
-		m.msg_controllen = CMSG_SPACE(sizeof(int) * n);
-		h = CMSG_FIRSTHDR(&m);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int) * n);
-		memcpy(CMSG_DATA(h), fds, sizeof(int) * n);
-	}
-	return sendmsg(fd, &m, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	return fd_send(fd, &(struct iovec){ &sys, sizeof sys }, 1, fds, n, 0) < 0 ? -1 : 0;
 }
 
 /* Returns the number of descriptors, or -1: the other side is gone or makes no sense. */
 static int
 take(int fd, int32_t *ret_sys, int fds[EDGE_FDS_MAX])
 {
-	struct iovec iov = { ret_sys, sizeof *ret_sys };
-	union { struct cmsghdr align; char space[CMSG_SPACE(sizeof(int) * EDGE_FDS_MAX)]; } control;
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
-	int n = 0;
-	ssize_t r;
+	size_t n = EDGE_FDS_MAX;
 
-	do
-		r = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-	while (r < 0 && errno == EINTR);
-	if (r != sizeof *ret_sys)
-		return -1;
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h != NULL; h = CMSG_NXTHDR(&m, h))
-		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
-			n = (int)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-			memcpy(fds, CMSG_DATA(h), sizeof(int) * (size_t)n);
-		}
-	return n;
+	if (fd_receive(fd, ret_sys, sizeof *ret_sys, fds, &n, 0) == sizeof *ret_sys)
+		return (int)n;
+	while (n > 0)
+		fd_close(&fds[--n]);
+	return -1;
 }
 
 /* ---- the process ---- */

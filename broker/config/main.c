@@ -25,21 +25,8 @@ static int
 say(char kind, const void *body, size_t n, int fd)
 {
 	struct iovec iov[2] = { { &kind, 1 }, { (void *)(uintptr_t)body, n } };
-	union { struct cmsghdr align; char space[CMSG_SPACE(sizeof(int))]; } control = { .space = { 0 } };
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
 
-	if (fd >= 0) {
-		struct cmsghdr *h;
-
-		m.msg_control = control.space;
-		m.msg_controllen = sizeof control.space;
-		h = CMSG_FIRSTHDR(&m);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(h), &fd, sizeof fd);
-	}
-	return sendmsg(CTL_FD, &m, MSG_NOSIGNAL) < 0 ? 1 : 0;
+	return fd_send(CTL_FD, iov, 2, &fd, fd >= 0 ? 1 : 0, 0) < 0 ? 1 : 0;
 }
 
 static int
@@ -82,19 +69,13 @@ static int
 ask_file(const char *path, int *ret, struct err *e)
 {
 	char text[256];
-	struct iovec iov = { text, sizeof text - 1 };
-	union { struct cmsghdr align; char space[CMSG_SPACE(sizeof(int))]; } control;
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
-	struct cmsghdr *h;
+	size_t n_fds = 1;
 	ssize_t n;
 
 	*ret = -1;
-	if (say(CONF_OPEN, path, strlen(path) + 1, -1) != 0 || (n = recvmsg(CTL_FD, &m, MSG_CMSG_CLOEXEC)) <= 0)
+	if (say(CONF_OPEN, path, strlen(path) + 1, -1) != 0 || (n = fd_receive(CTL_FD, text, sizeof text - 1, ret, &n_fds, 0)) <= 0)
 		return err_set(e, ERR_SYSTEM, "the supervisor does not answer");
 	text[n] = '\0';
-	h = CMSG_FIRSTHDR(&m);
-	if (h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-		memcpy(ret, CMSG_DATA(h), sizeof *ret);
 	return *ret >= 0 ? 0 : err_set(e, ERR_INVALID, "open %.128s: %s", path, text);
 }
 

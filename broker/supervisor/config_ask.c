@@ -31,17 +31,13 @@ struct talk {
 static int
 hear(struct talk *t, struct err *e)
 {
-	struct iovec iov = { t->packet, PACKET_MAX };
-	union { struct cmsghdr align; char space[CMSG_SPACE(sizeof(int))]; } control;
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
-	ssize_t n = recvmsg(t->sock, &m, MSG_CMSG_CLOEXEC);
-	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	size_t n_fds = 1;
+	ssize_t n;
 
 	t->fd = -1;
+	n = fd_receive(t->sock, t->packet, PACKET_MAX, &t->fd, &n_fds, 0);
 	if (n <= 0)
 		return err_set(e, ERR_SYSTEM, "the configuration parser ended without an answer");
-	if (h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-		memcpy(&t->fd, CMSG_DATA(h), sizeof t->fd);
 	t->n = (size_t)n;
 	t->packet[t->n] = '\0';
 	return 0;
@@ -51,21 +47,8 @@ static int
 say(struct talk *t, const char *text, int fd, struct err *e)
 {
 	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
-	union { struct cmsghdr align; char space[CMSG_SPACE(sizeof(int))]; } control = { 0 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (fd >= 0) {
-		struct cmsghdr *h;
-
-		m.msg_control = control.space;
-		m.msg_controllen = sizeof control.space;
-		h = CMSG_FIRSTHDR(&m);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(h), &fd, sizeof fd);
-	}
-	return sendmsg(t->sock, &m, MSG_NOSIGNAL) < 0 ? err_sys(e, errno, "answer the configuration parser") : 0;
+	return fd_send(t->sock, &iov, 1, &fd, fd >= 0 ? 1 : 0, 0) < 0 ? err_sys(e, errno, "answer the configuration parser") : 0;
 }
 
 static int

@@ -228,18 +228,12 @@ static int
 give_console(struct oci *o, int master, struct err *e)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	union { struct cmsghdr head; char space[CMSG_SPACE(sizeof(int))]; } control = { 0 };
 	char name[] = "/dev/ptmx";
-	struct iovec iov = { name, sizeof name - 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	own_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
-	memcpy(CMSG_DATA(c), &master, sizeof master);
 	if (!text_copy(a.sun_path, sizeof a.sun_path, o->console_socket))
 		return err_set(e, ERR_INVALID, "--console-socket: the path is too long");
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || sendmsg(fd, &msg, 0) < 0)
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || fd_send(fd, &(struct iovec){ name, sizeof name - 1 }, 1, &master, 1, 0) < 0)
 		return err_sys(e, errno, "give the terminal to --console-socket");
 	return 0;
 }
