@@ -158,17 +158,6 @@ make_wish(struct copy *k, struct ctr *c, struct arena *a, struct run_archive *m,
 /* ---- a container that does not run ---- */
 
 static void
-on_prepared(void *ctx, struct answer *a)
-{
-	struct op *op = ctx;
-
-	if (a->err != NULL)
-		op_failed(op, a->err);
-	else
-		op_done(op);
-}
-
-static void
 prepare(struct op *op)
 {
 	const struct archive_data *d = op->data;
@@ -176,13 +165,13 @@ prepare(struct op *op)
 	struct run_prepare m = { .id = d->sandbox, .net = new, .pid = new, .ipc = new, .uts = new, .cgroupns = (char *)(uintptr_t)"private",
 		.userns_host = text_same(op->ctr->rec.host_config->userns_mode, "host") };
 
-	peer_send(op->b, PEER_RUN, NO_run_prepare, &m, NULL, 0, 0, on_prepared, op);
+	peer_send(op->b, PEER_RUN, NO_run_prepare, &m, NULL, 0, 0, op_on_answer, op);
 }
 
 static void
 on_taken_back(void *ctx, struct answer *a)
 {
-	on_prepared(ctx, a);
+	op_on_answer(ctx, a);
 }
 
 static void

@@ -22,22 +22,11 @@ struct create_state { size_t volume; struct strs warnings; };
 
 /* ---- steps ---- */
 static void
-on_answer(void *ctx, struct answer *a)
-{
-	struct op *op = ctx;
-
-	if (a->err != NULL)
-		op_failed(op, a->err);
-	else
-		op_done(op);
-}
-
-static void
 make_files(struct op *op)
 {
 	struct store_name m = { .name = op->object };
 
-	peer_send(op->b, PEER_STORE, NO_store_rw_create, &m, NULL, 0, PEER_AGAIN, on_answer, op);
+	peer_send(op->b, PEER_STORE, NO_store_rw_create, &m, NULL, 0, PEER_AGAIN, op_on_answer, op);
 }
 
 static void
@@ -45,7 +34,7 @@ remove_files(struct op *op)
 {
 	struct store_name m = { .name = op->object };
 
-	peer_send(op->b, PEER_STORE, NO_store_rw_remove, &m, NULL, 0, PEER_AGAIN, on_answer, op);
+	peer_send(op->b, PEER_STORE, NO_store_rw_remove, &m, NULL, 0, PEER_AGAIN, op_on_answer, op);
 }
 
 static void next_volume(struct op *op);

@@ -13,17 +13,6 @@ files_tree(const struct ctr *c)
 
 /* ---- changes, export ---- */
 
-static void
-on_written(void *ctx, struct answer *a)
-{
-	struct call *call = ctx;
-
-	if (a->err != NULL)
-		call_fail(call, a->err);
-	else
-		call_ok(call);
-}
-
 static int
 read_files(struct ctr *c, struct call *call, unsigned no, struct err *e)
 {
@@ -31,7 +20,7 @@ read_files(struct ctr *c, struct call *call, unsigned no, struct err *e)
 
 	if (call->nfds != 1)
 		return err_set(e, ERR_PROTOCOL, "the pipe is missing");
-	peer_send(c->b, PEER_STORE, no, &wish, call->fds, 1, 0, on_written, call);
+	peer_send(c->b, PEER_STORE, no, &wish, call->fds, 1, 0, call_on_answer, call);
 	return 0;
 }
 

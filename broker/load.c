@@ -231,17 +231,6 @@ handle_image_import(struct call *call, const void *msg, struct err *e)
 }
 
 /* ---- save ---- */
-static void
-on_saved(void *ctx, struct answer *a)
-{
-	struct call *call = ctx;
-
-	if (a->err != NULL)
-		call_fail(call, a->err);
-	else
-		call_ok(call);
-}
-
 /* A reference by name is saved with this tag alone, one by id without tags. The same image twice is one with both tags. */
 static int
 add_saved(struct broker *b, struct store_save *m, const char *ref, struct arena *a, struct err *e)
@@ -293,6 +282,6 @@ handle_image_save(struct call *call, const void *msg, struct err *e)
 			return -1;
 	for (size_t i = 0; i < wish.images.n; i++)
 		event_img(b, "save", &wish.images.v[i], wish.images.v[i].id);
-	peer_send(b, PEER_STORE, NO_store_save, &wish, call->fds, 1, 0, on_saved, call);
+	peer_send(b, PEER_STORE, NO_store_save, &wish, call->fds, 1, 0, call_on_answer, call);
 	return 0;
 }

@@ -111,17 +111,6 @@ end(struct op *op)
 }
 
 static void
-on_answer(void *ctx, struct answer *a)
-{
-	struct op *op = ctx;
-
-	if (a->err != NULL)
-		op_failed(op, a->err);
-	else
-		op_done(op);
-}
-
-static void
 on_log_given(void *ctx)
 {
 	op_done(ctx);
@@ -140,7 +129,7 @@ delete_runtime(struct op *op)
 	struct run_id m = { .id = op->object };
 
 	ctr_status(op->ctr, "removing");
-	peer_send(op->b, PEER_RUN, NO_run_delete, &m, NULL, 0, PEER_AGAIN, on_answer, op);
+	peer_send(op->b, PEER_RUN, NO_run_delete, &m, NULL, 0, PEER_AGAIN, op_on_answer, op);
 }
 
 static void
@@ -148,7 +137,7 @@ delete_files(struct op *op)
 {
 	struct store_name m = { .name = op->object };
 
-	peer_send(op->b, PEER_STORE, NO_store_rw_remove, &m, NULL, 0, PEER_AGAIN, on_answer, op);
+	peer_send(op->b, PEER_STORE, NO_store_rw_remove, &m, NULL, 0, PEER_AGAIN, op_on_answer, op);
 }
 
 static void next_volume(struct op *op);

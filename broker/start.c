@@ -94,22 +94,11 @@ prepare(struct op *op)
 }
 
 static void
-on_undone(void *ctx, struct answer *a)
-{
-	struct op *op = ctx;
-
-	if (a->err != NULL)
-		op_failed(op, a->err);
-	else
-		op_done(op);
-}
-
-static void
 unprepare(struct op *op)
 {
 	struct run_id m = { .id = op->object };
 
-	peer_send(op->b, PEER_RUN, NO_run_cancel, &m, NULL, 0, PEER_AGAIN, on_undone, op);
+	peer_send(op->b, PEER_RUN, NO_run_cancel, &m, NULL, 0, PEER_AGAIN, op_on_answer, op);
 }
 
 /* ---- network ---- */
@@ -251,17 +240,6 @@ run(struct op *op)
 }
 
 /* ---- open ---- */
-static void
-on_opened(void *ctx, struct answer *a)
-{
-	struct op *op = ctx;
-
-	if (a->err != NULL)
-		op_failed(op, a->err);
-	else
-		op_done(op);
-}
-
 /* Published ports come last: what reached one before the program's interface is up would be lost, and a client wait for its retry. */
 static void
 open_ports(struct op *op)
@@ -275,7 +253,7 @@ open_ports(struct op *op)
 		return;
 	}
 	m = (struct net_name){ .name = gateway->link };
-	peer_send(op->b, PEER_NET, NO_net_endpoint_open, &m, NULL, 0, PEER_AGAIN, on_opened, op);
+	peer_send(op->b, PEER_NET, NO_net_endpoint_open, &m, NULL, 0, PEER_AGAIN, op_on_answer, op);
 }
 
 void

@@ -261,6 +261,15 @@ op_failed(struct op *op, const struct err *e)
 	answered(op);
 }
 
+void
+op_on_answer(void *ctx, struct answer *a)
+{
+	if (a->err != NULL)
+		op_failed(ctx, a->err);
+	else
+		op_done(ctx);
+}
+
 static void
 start(struct op *op)
 {

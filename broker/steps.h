@@ -65,6 +65,7 @@ void op_submit(struct op *op);
 void op_submit_after(struct op *op, struct op *before);
 void op_done(struct op *op);
 void op_failed(struct op *op, const struct err *e);
+void op_on_answer(void *ctx, struct answer *a);   /* an answer_fn with the operation as ctx: done, or failed with what the peer said */
 /* For a step's last write: takes the journal row away within the caller's transaction, so that both happen or none. */
 int op_end_journal(struct op *op, struct err *e) must_check;
 /* Ends those that wait for a container that is being forgotten. */

@@ -306,17 +306,6 @@ on_kill_time(struct loop_timer *t)
 	free(k);
 }
 
-static void
-on_signal_answer(void *ctx, struct answer *a)
-{
-	struct call *call = ctx;
-
-	if (a->err != NULL)
-		call_fail(call, a->err);
-	else
-		call_ok(call);
-}
-
 static int
 kill_and_wait(struct ctr *c, struct call *call, struct err *e)
 {
@@ -365,7 +354,7 @@ handle_container_kill(struct call *call, const void *msg, struct err *e)
 	if (signal == SIGKILL)
 		return kill_and_wait(c, call, e);
 	emit_signal(c, signal);
-	peer_send(c->b, PEER_RUN, NO_run_signal, &wish, NULL, 0, PEER_AGAIN, on_signal_answer, call);
+	peer_send(c->b, PEER_RUN, NO_run_signal, &wish, NULL, 0, PEER_AGAIN, call_on_answer, call);
 	return 0;
 }
 

@@ -59,22 +59,11 @@ volume_users(const struct broker *b, const char *name, struct strs *ids, struct 
 
 /* ---- create ---- */
 static void
-on_answer(void *ctx, struct answer *a)
-{
-	struct op *op = ctx;
-
-	if (a->err != NULL)
-		op_failed(op, a->err);
-	else
-		op_done(op);
-}
-
-static void
 make(struct op *op)
 {
 	struct store_name m = { .name = op->object };
 
-	peer_send(op->b, PEER_STORE, NO_store_volume_create, &m, NULL, 0, PEER_AGAIN, on_answer, op);
+	peer_send(op->b, PEER_STORE, NO_store_volume_create, &m, NULL, 0, PEER_AGAIN, op_on_answer, op);
 }
 
 static void
@@ -82,7 +71,7 @@ unmake(struct op *op)
 {
 	struct store_name m = { .name = op->object };
 
-	peer_send(op->b, PEER_STORE, NO_store_volume_remove, &m, NULL, 0, PEER_AGAIN, on_answer, op);
+	peer_send(op->b, PEER_STORE, NO_store_volume_remove, &m, NULL, 0, PEER_AGAIN, op_on_answer, op);
 }
 
 static void

@@ -432,6 +432,15 @@ call_ok(struct call *c)
 	finish(c, KIND_REPLY, &none_type, &nothing, NULL, 0);
 }
 
+void
+call_on_answer(void *ctx, struct answer *a)
+{
+	if (a->err != NULL)
+		call_fail(ctx, a->err);
+	else
+		call_ok(ctx);
+}
+
 int
 call_reply_more(struct call *c, const void *rep, const int *fds, size_t nfds)
 {

@@ -94,6 +94,7 @@ struct answer {
 	bool more;                    /* another answer follows */
 };
 typedef void (*answer_fn)(void *ctx, struct answer *a);
+void call_on_answer(void *ctx, struct answer *a);   /* an answer_fn with a call as ctx that has no reply of its own: passed on */
 
 struct edge_conf {
 	const struct edge_table *table;
