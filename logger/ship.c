@@ -39,54 +39,34 @@ ship_opt_bool(const struct ship *s, const char *key, bool otherwise)
 }
 
 /* ---- positions: one small file each, written over in place. A torn one (the machine went down) sends again what the cache holds ---- */
-#define STATE_SIZE 32
-
-static void
-put64(unsigned char *p, uint64_t v)
-{
-	for (int i = 0; i < 8; i++)
-		p[i] = (unsigned char)(v >> 8 * i);
-}
+struct state { uint64_t acked, lost, over, sum; };   /* as this machine keeps it: the file never leaves the host */
 
 static uint64_t
-get64(const unsigned char *p)
+state_sum(const struct state *p)
 {
-	uint64_t v = 0;
-
-	for (int i = 7; i >= 0; i--)
-		v = v << 8 | p[i];
-	return v;
-}
-
-static uint64_t
-state_sum(const unsigned char *p)
-{
-	return ~(get64(p) * UINT64_C(0x9e3779b97f4a7c15) ^ get64(p + 8) * UINT64_C(0xc2b2ae3d27d4eb4f) ^ get64(p + 16));
+	return ~(p->acked * UINT64_C(0x9e3779b97f4a7c15) ^ p->lost * UINT64_C(0xc2b2ae3d27d4eb4f) ^ p->over);
 }
 
 static void
 state_save(struct ship *s, bool over)
 {
-	unsigned char data[STATE_SIZE];
+	struct state data = { .acked = s->acked, .lost = s->lost, .over = over };
 
-	put64(data, s->acked);
-	put64(data + 8, s->lost);
-	put64(data + 16, over ? 1 : 0);
-	put64(data + 24, state_sum(data));
-	if (s->state >= 0 && pwrite(s->state, data, sizeof data, 0) != sizeof data)
+	data.sum = state_sum(&data);
+	if (s->state >= 0 && pwrite(s->state, &data, sizeof data, 0) != sizeof data)
 		log_msg(LOG_WARN, "the position in the log of %.12s could not be kept: %s", s->target.id, strerror(errno));
 }
 
 static bool
 state_parse(int fd, uint64_t *acked, uint64_t *lost, bool *over)
 {
-	unsigned char data[STATE_SIZE];
+	struct state data;
 
-	if (pread(fd, data, sizeof data, 0) != sizeof data || get64(data + 24) != state_sum(data))
+	if (pread(fd, &data, sizeof data, 0) != sizeof data || data.sum != state_sum(&data))
 		return false;
-	*acked = get64(data);
-	*lost = get64(data + 8);
-	*over = get64(data + 16) != 0;
+	*acked = data.acked;
+	*lost = data.lost;
+	*over = data.over != 0;
 	return true;
 }
 
