@@ -18,6 +18,7 @@ struct conf {
 	struct buf body;
 	int64_t last_ms, first_ms;
 	size_t event;              /* bytes of the event that is open in the batch, 0: none */
+	uint64_t events;           /* that are in the batch */
 };
 
 /* strftime sequences as expressions, as the Docker engine has them */
@@ -162,6 +163,7 @@ add_awslogs(struct ship *s, const struct record *r)
 		return;   /* an event has at least one byte */
 	if (s->n_batch == 0) {
 		c->event = 0;
+		c->events = 0;
 		c->first_ms = c->last_ms = ms;
 	}
 	if (c->event > 0 && (c->event + r->n > EVENT_MAX || begins(s, &f)))
@@ -172,7 +174,7 @@ add_awslogs(struct ship *s, const struct record *r)
 	put_json(&text, r->text, r->n);
 	if (text.failed || text.used < 2)
 		return;
-	if (c->event == 0)
+	if (c->event == 0 && ++c->events > 0)
 		buf_printf(&s->batch, "%s{\"message\":\"", s->batch.used > 0 ? "," : "");
 	if (text.used > 2)
 		buf_put(&s->batch, text.data + 1, text.used - 2);
@@ -181,6 +183,25 @@ add_awslogs(struct ship *s, const struct record *r)
 	c->event += r->n + 27;
 	if (c->pattern[0] == '\0')
 		close_event(s);
+}
+
+/* PutLogEvents: those before the end indexes were too old, those from the start index on too new. */
+static void
+count_rejected(struct ship *s, const char *body)
+{
+	struct conf *c = s->conf;
+	uint64_t end, old = 0, new = 0;
+
+	if (json_num(body, "tooOldLogEventEndIndex", &end))
+		old = end;
+	if (json_num(body, "expiredLogEventEndIndex", &end) && end > old)
+		old = end;
+	if (json_num(body, "tooNewLogEventStartIndex", &end) && end < c->events)
+		new = c->events - end;
+	if (old > c->events)
+		old = c->events;
+	s->lost += old + new;
+	log_msg(LOG_WARN, "%llu events of the log of container %.12s were rejected by CloudWatch as too old or too new", (unsigned long long)(old + new), s->target.id);
 }
 
 static void run(struct ship *s, enum work work);
@@ -204,7 +225,7 @@ on_reply(struct transfer *t, CURLcode code, long status)
 		ship_failed(s, &e);
 	} else if (status == 200 || strstr(type, "ResourceAlreadyExistsException") != NULL || strstr(type, "DataAlreadyAcceptedException") != NULL) {
 		if (strstr(body, "\"rejectedLogEventsInfo\"") != NULL)
-			log_msg(LOG_WARN, "CloudWatch rejected some events of the log of container %.12s as too old or too new", s->target.id);
+			count_rejected(s, body);
 		(void)json_text(body, "nextSequenceToken", c->token, sizeof c->token);
 		if (c->work == MAKE_GROUP)
 			run(s, MAKE_STREAM);
@@ -310,4 +331,4 @@ check_awslogs(struct ship *s)
 }
 
 const struct driver driver_awslogs = { .name = "awslogs", .open = open_awslogs, .add = add_awslogs, .finish = finish_awslogs, .send = send_awslogs,
-	.check = check_awslogs, .boundary = boundary, .records = 9000, .bytes = (size_t)700 << 10 };
+	.check = check_awslogs, .boundary = boundary, .records = 9000, .bytes = (size_t)500 << 10 };

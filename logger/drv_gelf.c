@@ -68,9 +68,8 @@ put_chunks(struct ship *s, const unsigned char *p, size_t n)
 	size_t room = CHUNK - CHUNK_HEAD, count = (n + room - 1) / room;
 	unsigned char head[CHUNK_HEAD] = { 0x1e, 0x0f };
 
-	/* more than the protocol has room for: it is cut off, as the field's clients do */
 	if (count > CHUNKS_MAX || !text_random(head + 2, 8)) {
-		s->lost++;
+		ship_left_out(s, "it is larger than all chunks that GELF has room for");
 		return;
 	}
 	head[11] = (unsigned char)count;
@@ -96,8 +95,10 @@ add_gelf(struct ship *s, const struct record *r)
 	buf_puts(&m, ",\"short_message\":");
 	put_json(&m, r->text, r->n);
 	buf_printf(&m, ",\"timestamp\":%lld.%03lld,\"level\":%d%s}", (long long)(r->time / 1000000000), (long long)(r->time / 1000000 % 1000), r->err ? 3 : 6, c->extra);
-	if (m.failed)
+	if (m.failed) {
+		ship_left_out(s, "it is larger than a GELF message may be");
 		return;
+	}
 	if (!s->link.dgram) {
 		buf_put(&s->batch, m.data, m.used);
 		buf_putc(&s->batch, '\0');

@@ -113,11 +113,12 @@ add_syslog(struct ship *s, const struct record *r)
 	buf_put(&line, r->text, r->n);
 	if (line.used == 0 || line.data[line.used - 1] != '\n')
 		buf_putc(&line, '\n');
+	s->batch.failed |= line.failed;
 	if (s->link.dgram)
 		buf_put_u32(&s->batch, (uint32_t)line.used);
 	else if (c->octets)
 		buf_printf(&s->batch, "%zu ", line.used);
-	if (line.used > 0 && !line.failed)
+	if (line.used > 0)
 		buf_put(&s->batch, line.data, line.used);
 	buf_done(&line);
 }

@@ -111,6 +111,14 @@ events(struct link *l, uint32_t wanted)
 		log_err(LOG_ERROR, &e, "watch a connection");
 }
 
+/* The peer takes nothing now: it has as long as for an answer. */
+static void
+await_room(struct link *l, uint32_t wanted)
+{
+	events(l, wanted);
+	loop_timer_set(l->ship->g->loop, &l->timer, 1000 * MS);
+}
+
 /* Datagrams stand in the batch with their lengths (u32) in front. */
 static bool
 send_datagrams(struct link *l)
@@ -128,18 +136,19 @@ send_datagrams(struct link *l)
 		if (r < 0 && errno == EMSGSIZE && l->address.has_path)
 			r = send_as_file(l, b->data + l->sent + 4, n);
 		if (r < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
-			events(l, EPOLLOUT);
+			await_room(l, EPOLLOUT);
 			return false;
 		}
 		if (r < 0 && errno == EMSGSIZE) {
-			log_msg(LOG_WARN, "a log record of %.12s is too large for a datagram and is left out", l->ship->target.id);
-			l->ship->lost++;
+			ship_left_out(l->ship, "it is too large for a datagram");
 		} else if (r < 0) {
 			fail_dial(l, errno);
 			return false;
 		}
 		l->sent += 4 + n;
+		l->quiet_since = now_mono_ns();
 	}
+	events(l, 0);
 	return true;
 }
 
@@ -152,7 +161,7 @@ send_stream(struct link *l)
 		ssize_t r = send_bytes(l, b->data + l->sent, b->used - l->sent);
 
 		if (r < 0 && errno == EAGAIN) {
-			events(l, EPOLLIN | EPOLLOUT);
+			await_room(l, EPOLLIN | EPOLLOUT);
 			return false;
 		}
 		if (r < 0) {
@@ -260,7 +269,7 @@ on_ready(struct loop_io *io, uint32_t got)
 	}
 	if ((got & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
 		read_answer(l);
-	if (l->state == LINK_UP && (got & EPOLLOUT) != 0 && l->ship->sending)
+	if (l->state == LINK_UP && (got & EPOLLOUT) != 0 && l->ship->sending && l->sent < l->ship->batch.used)
 		go_on(l);
 }
 
@@ -269,10 +278,16 @@ on_timer(struct loop_timer *t)
 {
 	struct link *l = (struct link *)(void *)((char *)t - offsetof(struct link, timer));
 
-	if (l->state == LINK_UP && l->ship->sending)
+	if (l->state == LINK_UP && l->ship->sending && l->sent < l->ship->batch.used) {
+		if (now_mono_ns() - l->quiet_since > DEAF)
+			fail_dial(l, ETIMEDOUT);
+		else
+			loop_timer_set(l->ship->g->loop, &l->timer, 1000 * MS);
+	} else if (l->state == LINK_UP && l->ship->sending) {
 		confirm(l);
-	else if (l->state == LINK_CONNECTING || l->state == LINK_RESOLVING)
+	} else if (l->state == LINK_CONNECTING || l->state == LINK_RESOLVING) {
 		fail_dial(l, ETIMEDOUT);
+	}
 }
 
 /* ---- connecting ---- */

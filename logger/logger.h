@@ -123,7 +123,7 @@ struct ship {
 	size_t n_batch, records;       /* how many there are, and may be */
 	uint64_t batch_seq;            /* the last record in it */
 	uint64_t acked;
-	uint64_t lost, lost_unsaid;
+	uint64_t lost;                 /* records that were not delivered and will not be */
 	struct { char id[33]; unsigned ordinal; bool open; } parts[2];
 	bool sending, down, forgotten, asked, whole, kicking, again, dead;
 	unsigned failures, last_tries;
@@ -157,9 +157,10 @@ void ship_sent(struct ship *s);
 void ship_failed(struct ship *s, const struct err *e);
 /* The endpoint will not take this batch, now or later: it is dropped, counted and said. */
 void ship_refused(struct ship *s, const struct err *e);
+/* One record cannot be delivered, whatever is tried: counted and said. */
+void ship_left_out(struct ship *s, const char *why);
 /* There may be more to do. */
 void ship_kick(struct ship *s);
-void ship_socket(struct ship *s);
 /* The ids whose delivery was not finished. */
 int ships_unfinished(struct logger *g, struct arena *a, struct strs *ret, struct err *e) must_check;
 
@@ -169,6 +170,7 @@ void put_json_str(struct buf *b, const char *text);
 bool is_json(const void *text, size_t n);
 /* The text behind the first "key" of a JSON object, unescaped as far as ASCII goes; false if there is none or it does not fit. */
 bool json_text(const char *body, const char *key, char *out, size_t size);
+bool json_num(const char *body, const char *key, uint64_t *ret);
 bool put_gzip(struct buf *b, const void *data, size_t n, int level, int bits);
 
 extern const struct driver driver_syslog, driver_journald, driver_gelf, driver_fluentd, driver_splunk, driver_awslogs, driver_gcplogs;

@@ -212,7 +212,7 @@ on_socket(struct loop_io *io, uint32_t events)
 			r->fds[r->n++] = fd_take(&fd);
 		let_go(r);
 	}
-	ship_socket((struct ship *)(void *)((char *)r - offsetof(struct ship, reader)));
+	ship_kick((struct ship *)(void *)((char *)r - offsetof(struct ship, reader)));
 }
 
 void

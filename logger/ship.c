@@ -313,10 +313,10 @@ add(struct ship *s, const struct log_frame *f)
 }
 
 static void
-say_lost(struct ship *s, uint64_t n)
+say_lost(struct ship *s, uint64_t n, int64_t time)
 {
 	char text[160];
-	struct record r = { .err = true, .time = now_real_ns(), .text = (const unsigned char *)text };
+	struct record r = { .err = true, .time = time, .text = (const unsigned char *)text };
 
 	s->lost += n;
 	r.n = (size_t)snprintf(text, sizeof text, "%llu messages of this log were discarded before they could be delivered", (unsigned long long)n);
@@ -364,7 +364,7 @@ fill(struct ship *s)
 		if (s->n_batch == 0)
 			s->batch_since = now_mono_ns();
 		if (f.seq > before + 1)
-			say_lost(s, f.seq - before - 1);
+			say_lost(s, f.seq - before - 1, f.time);
 		add(s, &f);
 	}
 }
@@ -378,6 +378,28 @@ ask_again(struct ship *s)
 	s->asked = true;
 	if (s->g->edge != NULL && edge_send(s->g->edge, NO_log_wanted, &m, NULL, 0, NULL, NULL, &e) < 0)
 		log_err(LOG_WARN, &e, "ask for a log");
+}
+
+/* The driver's own bound of attempts (gelf-tcp-max-reconnect, fluentd-max-retries), a container that is gone, or no memory. */
+static void
+give_up(struct ship *s)
+{
+	log_msg(LOG_WARN, "%zu messages of the log of container %.12s were given up: they cannot be sent to %s", s->n_batch, s->target.id, s->target.driver);
+	s->lost += s->n_batch;
+	s->failures = 0;
+	s->whole = false;
+	s->acked = s->batch_seq;
+	s->n_batch = 0;
+	buf_done(&s->batch);
+	s->batch.failed = false;
+	state_save(s, false);
+}
+
+void
+ship_left_out(struct ship *s, const char *why)
+{
+	s->lost++;
+	log_msg(LOG_WARN, "a record of the log of container %.12s is left out: %s", s->target.id, why);
 }
 
 static void
@@ -413,6 +435,12 @@ step(struct ship *s)
 		}
 		if (s->driver->finish != NULL)
 			s->driver->finish(s);
+		if (s->batch.failed) {
+			/* there was no memory for all of it, and a part would be taken for the whole */
+			give_up(s);
+			s->again = true;
+			return;
+		}
 		s->whole = true;
 	}
 	s->sending = true;
@@ -434,12 +462,6 @@ ship_kick(struct ship *s)
 	/* others have their turn */
 	if (s->again && !s->dead)
 		loop_timer_set(s->g->loop, &s->timer, 0);
-}
-
-void
-ship_socket(struct ship *s)
-{
-	ship_kick(s);
 }
 
 static void
@@ -470,27 +492,10 @@ ship_sent(struct ship *s)
 	s->sending = s->whole = false;
 	s->acked = s->batch_seq;
 	s->n_batch = 0;
-	if (s->batch.failed)
-		log_msg(LOG_ERROR, "a batch of the log of container %.12s was cut off: it was too large", s->target.id);
 	buf_done(&s->batch);
 	s->batch.failed = false;
 	state_save(s, false);
 	ship_kick(s);
-}
-
-/* The driver's own bound of attempts (gelf-tcp-max-reconnect, fluentd-max-retries), or a container that is gone. */
-static void
-give_up(struct ship *s)
-{
-	log_msg(LOG_WARN, "%zu messages of the log of container %.12s were given up: %s does not take them", s->n_batch, s->target.id, s->target.driver);
-	s->lost += s->n_batch;
-	s->failures = 0;
-	s->whole = false;
-	s->acked = s->batch_seq;
-	s->n_batch = 0;
-	buf_done(&s->batch);
-	s->batch.failed = false;
-	state_save(s, false);
 }
 
 void

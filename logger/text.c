@@ -180,37 +180,54 @@ is_json(const void *text, size_t n)
 	return after != NULL && skip_space(after, end) == end;
 }
 
-bool
-json_text(const char *body, const char *key, char *out, size_t size)
+/* What stands after the first "key": of the text, wherever it is; NULL: nothing does. */
+static const char *
+value_of(const char *body, const char *key)
 {
 	char quoted[80];
 	const char *p = body;
-	size_t n = 0;
 
-	*out = '\0';
 	snprintf(quoted, sizeof quoted, "\"%.64s\"", key);
 	while ((p = strstr(p, quoted)) != NULL) {
 		p += strlen(quoted);
 		p += strspn(p, " \t\r\n");
-		if (*p != ':')
-			continue;
-		p++;
-		p += strspn(p, " \t\r\n");
-		if (*p++ != '"')
-			return false;
-		for (; *p != '"' && *p != '\0' && n + 1 < size; p++) {
-			if (*p != '\\') {
-				out[n++] = *p;
-				continue;
-			}
-			p++;
-			if (*p == '\0')
-				break;
-			/* (what stands as \u is not text that we use) */
-			out[n++] = *p == 'n' ? '\n' : *p == 'r' ? '\r' : *p == 't' ? '\t' : *p == 'u' ? '?' : *p;
-		}
-		out[n] = '\0';
-		return *p == '"';
+		if (*p == ':')
+			return p + 1 + strspn(p + 1, " \t\r\n");
 	}
-	return false;
+	return NULL;
+}
+
+bool
+json_num(const char *body, const char *key, uint64_t *ret)
+{
+	const char *p = value_of(body, key);
+
+	if (p == NULL || *p < '0' || *p > '9')
+		return false;
+	*ret = strtoull(p, NULL, 10);
+	return true;
+}
+
+bool
+json_text(const char *body, const char *key, char *out, size_t size)
+{
+	const char *p = value_of(body, key);
+	size_t n = 0;
+
+	*out = '\0';
+	if (p == NULL || *p++ != '"')
+		return false;
+	for (; *p != '"' && *p != '\0' && n + 1 < size; p++) {
+		if (*p != '\\') {
+			out[n++] = *p;
+			continue;
+		}
+		p++;
+		if (*p == '\0')
+			break;
+		/* (what stands as \u is not text that we use) */
+		out[n++] = *p == 'n' ? '\n' : *p == 'r' ? '\r' : *p == 't' ? '\t' : *p == 'u' ? '?' : *p;
+	}
+	out[n] = '\0';
+	return *p == '"';
 }

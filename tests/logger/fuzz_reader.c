@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 void
-ship_socket(struct ship *s)
+ship_kick(struct ship *s)
 {
 }
 
