@@ -198,8 +198,7 @@ on_run_attach(struct call *c, const void *msg, struct err *e)
 	return 0;
 }
 
-/* Of a container that has no monitor any more. */
-static int
+int
 logs_from_disk(struct runtime *rt, const char *id, struct call *c, struct err *e)
 {
 	own_fd dir = fd_open_beneath(rt->containers, id, O_RDONLY | O_DIRECTORY, 0);
@@ -248,7 +247,8 @@ on_run_logs(struct call *c, const void *msg, struct err *e)
 		fd_close(&pair[0]);
 		fd_close(&pair[1]);
 		free(a);
-		return -1;
+		/* it has ended, and we have not heard of it yet */
+		return e->sys == EPIPE || e->sys == ECONNRESET ? logs_from_disk(rt, m->ref, c, e) : -1;
 	}
 	fd_close(&pair[1]);
 	a->call = c;

@@ -213,6 +213,8 @@ int on_run_freeze(struct call *c, const void *msg, struct err *e);
 int on_run_resize(struct call *c, const void *msg, struct err *e);
 int on_run_attach(struct call *c, const void *msg, struct err *e);
 int on_run_logs(struct call *c, const void *msg, struct err *e);
+/* Answers c with the log of a container that has no monitor any more; one that wrote nothing has an empty one. */
+int logs_from_disk(struct runtime *rt, const char *id, struct call *c, struct err *e);
 int on_run_delete(struct call *c, const void *msg, struct err *e);
 int on_run_list(struct call *c, const void *msg, struct err *e);
 int list_states(struct runtime *rt, struct run_states *r, struct arena *a, struct err *e) must_check;

@@ -90,9 +90,10 @@ mon_free(struct mon *m)
 		struct asked *a = m->asked;
 		struct err e = ERR_INIT;
 
+		/* it ended meanwhile: what it wrote is on disk */
 		m->asked = a->next;
-		err_set(&e, ERR_CONFLICT, "container %s is not running", m->box->id);
-		call_fail(a->call, &e);
+		if (logs_from_disk(m->rt, m->box->id, a->call, &e) < 0)
+			call_fail(a->call, &e);
 		fd_close(&a->follow);
 		free(a);
 	}
