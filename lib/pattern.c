@@ -6,11 +6,12 @@
 
 #define CODE_MAX 512
 #define DEPTH_MAX 16
+#define ATOMS_MAX (4 * CODE_MAX)   /* that are read, also those that make no instruction and are read again: (((){255}){255}){255} */
 
 enum op { OP_CHAR, OP_ANY, OP_CLASS, OP_SPLIT, OP_JUMP, OP_BEGIN, OP_END, OP_MATCH };
 struct insn { enum op op; unsigned char c; int x, y; unsigned char set[32]; };
 struct program { struct insn code[CODE_MAX]; int n; };
-struct parser { const char *p; struct program *out; int depth; bool bad; };
+struct parser { const char *p; struct program *out; int depth, atoms; bool bad; };
 
 static int
 emit(struct parser *s, enum op op)
@@ -108,6 +109,10 @@ parse_atom(struct parser *s)
 {
 	char c = *s->p++;
 
+	if (++s->atoms > ATOMS_MAX) {
+		s->bad = true;
+		return;
+	}
 	switch (c) {
 	case '(':
 		if (++s->depth > DEPTH_MAX) {

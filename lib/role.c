@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/securebits.h>
@@ -143,6 +144,18 @@ const struct role_row role_table[ROLE_COUNT] = {
 		.landlock = LANDLOCK_NONE, .syscalls = sys_archiver, .nofile = 256, .no_code = true },
 };
 
+/* The commands of bpf(2) that a device program takes. The others are not given: one that traces the kernel needs no more than one call. */
+static int
+add_bpf(scmp_filter_ctx ctx, uint32_t action, int no)
+{
+	static const unsigned commands[] = { BPF_PROG_LOAD, BPF_PROG_ATTACH };
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof commands / sizeof *commands && r == 0; i++)
+		r = seccomp_rule_add(ctx, action, no, 1, SCMP_A0_32(SCMP_CMP_EQ, commands[i]));
+	return r;
+}
+
 static int
 add_all(scmp_filter_ctx ctx, uint32_t action, const char *const *names, bool no_code, struct err *e)
 {
@@ -155,6 +168,8 @@ add_all(scmp_filter_ctx ctx, uint32_t action, const char *const *names, bool no_
 		/* (the third argument of both says what the memory may be) */
 		if (no_code && (no == SCMP_SYS(mmap) || no == SCMP_SYS(mprotect)))
 			r = seccomp_rule_add(ctx, action, no, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		else if (no == SCMP_SYS(bpf))
+			r = add_bpf(ctx, action, no);
 		else
 			r = seccomp_rule_add(ctx, action, no, 0);
 		if (r < 0)
@@ -190,7 +205,8 @@ load_filter(uint32_t otherwise, uint32_t action, const char *const *names, bool 
 		(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	/* what is inherited by containers must not end programs of the machine's other call tables */
 	for (size_t i = 0; r == 0 && otherwise == SCMP_ACT_ALLOW && i < sizeof other_archs / sizeof *other_archs; i++)
-		r = seccomp_arch_add(ctx, other_archs[i]);
+		if ((r = seccomp_arch_add(ctx, other_archs[i])) == -EEXIST)
+			r = 0;   /* a machine that has no other */
 	if (r < 0)
 		err_sys(e, -r, "system call filter");
 	else if ((r = add_all(ctx, action, names, no_code, e)) == 0 && (r = seccomp_load(ctx)) < 0)

@@ -303,6 +303,9 @@ patterns_search(void **state)
 	assert_int_equal(pattern_search("(", "x", &ret, &e), -1);
 	assert_int_equal(pattern_search("[a", "x", &ret, &e), -1);
 	assert_int_equal(pattern_search("*", "x", &ret, &e), -1);
+	/* copies of nothing are not free */
+	assert_int_equal(pattern_search("((((((((((){255}){255}){255}){255}){255}){255}){255}){255}){255})", "x", &ret, &e), -1);
+	assert_int_equal(pattern_search("((((((x{0}){255}){255}){255}){255}){255})", "x", &ret, &e), -1);
 	/* what makes backtracking matchers run for ever */
 	memset(evil, 'a', sizeof evil - 1);
 	evil[sizeof evil - 1] = '\0';
