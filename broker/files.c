@@ -119,11 +119,13 @@ files_list_with_sizes(struct broker *b, struct call *call, struct api_summaries 
 
 /* ---- volumes ---- */
 
+struct measured { struct broker *b; struct call *call; };
+
 static void
 on_volume_sizes(void *ctx, struct answer *a)
 {
-	struct call *call = ctx;
-	struct broker *b = client_broker(call);
+	const struct measured *measured = ctx;
+	struct call *call = measured->call;
 	const struct store_sizes *m = a->msg;
 	struct api_volume_uses answer = { 0 };
 
@@ -134,7 +136,7 @@ on_volume_sizes(void *ctx, struct answer *a)
 	answer.items.v = arena_array(&call->arena, m->volumes.n, sizeof *answer.items.v);
 	for (size_t i = 0; answer.items.v != NULL && i < m->volumes.n; i++)
 		answer.items.v[answer.items.n++] = (struct volume_use){ .name = m->volumes.v[i].name, .size = m->volumes.v[i].size,
-			.refs = (int64_t)volume_users(b, m->volumes.v[i].name, NULL, NULL) };
+			.refs = (int64_t)volume_users(measured->b, m->volumes.v[i].name, NULL, NULL) };
 	call_reply(call, &answer, NULL, 0);
 }
 
@@ -142,14 +144,18 @@ int
 handle_volume_usage(struct call *call, const void *msg, struct err *e)
 {
 	struct broker *b = client_broker(call);
+	struct measured *measured = arena_alloc(&call->arena, sizeof *measured);
 	struct store_measure wish = { 0 };
 
+	if (measured == NULL)
+		return err_memory(e);
+	*measured = (struct measured){ .b = b, .call = call };
 	for (size_t i = 0; i < b->vol_by_name.n; i++) {
 		const struct vol *v = b->vol_by_name.v[i].value;
 
 		if (!v->busy && !strs_add(&wish.volumes, &call->arena, v->rec.name))
 			return err_memory(e);
 	}
-	peer_send(b, PEER_STORE, NO_store_measure, &wish, NULL, 0, PEER_AGAIN, on_volume_sizes, call);
+	peer_send(b, PEER_STORE, NO_store_measure, &wish, NULL, 0, PEER_AGAIN, on_volume_sizes, measured);
 	return 0;
 }

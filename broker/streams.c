@@ -142,16 +142,19 @@ handle_container_top(struct call *call, const void *msg, struct err *e)
 }
 
 /* ---- stats ---- */
+struct sampled { struct broker *b; struct call *call; char id[65]; };
+
 static void
 on_sample(void *ctx, struct answer *a)
 {
-	struct call *call = ctx;
-	const struct api_ref *m = call->msg;
+	const struct sampled *s = ctx;
+	struct call *call = s->call;
+	struct ctr *c = index_get(&s->b->ctr_by_id, s->id);
 	struct err e = ERR_INIT;
-	struct ctr *c = ctr_find(client_broker(call), m->ref, &e);
 	struct api_sample sample = { .memory = -1 };
 
 	if (c == NULL) {
+		err_set(&e, ERR_NOT_FOUND, "No such container: %s", s->id);
 		call_fail(call, &e);
 		return;
 	}
@@ -178,6 +181,7 @@ handle_container_stats(struct call *call, const void *msg, struct err *e)
 	struct ctr *c = ctr_find(b, m->ref, e);
 	struct api_sample nothing = { .memory = -1 };
 	struct run_stats wish;
+	struct sampled *s;
 
 	if (c == NULL)
 		return -1;
@@ -187,7 +191,12 @@ handle_container_stats(struct call *call, const void *msg, struct err *e)
 		call_reply(call, &nothing, NULL, 0);
 		return 0;
 	}
+	s = arena_alloc(&call->arena, sizeof *s);
+	if (s == NULL)
+		return err_memory(e);
+	*s = (struct sampled){ .b = b, .call = call };
+	(void)text_copy(s->id, sizeof s->id, c->id);
 	wish = (struct run_stats){ .id = c->id, .net = !text_same(c->rec.host_config->network_mode, "host") };
-	peer_send(b, PEER_RUN, NO_run_stats, &wish, NULL, 0, PEER_AGAIN, on_sample, call);
+	peer_send(b, PEER_RUN, NO_run_stats, &wish, NULL, 0, PEER_AGAIN, on_sample, s);
 	return 0;
 }

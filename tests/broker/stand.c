@@ -414,9 +414,24 @@ on_update(struct call *c, const void *msg, struct err *e)
 static int
 on_stats(struct call *c, const void *msg, struct err *e)
 {
+	struct stand *s = c->ctx;
 	struct api_sample r = { .read = 5, .memory = 7, .memory_limit = -1 };
 
-	call_reply(c, &r, NULL, 0);
+	if (s->mute_stats)
+		mute(s, c);
+	else
+		call_reply(c, &r, NULL, 0);
+	return 0;
+}
+
+static int
+on_measure(struct call *c, const void *msg, struct err *e)
+{
+	struct stand *s = c->ctx;
+
+	if (!s->mute_stats)
+		return err_set(e, ERR_UNSUPPORTED, "the stand-in does not do this");
+	mute(s, c);
 	return 0;
 }
 
@@ -451,7 +466,7 @@ static const edge_fn run_handlers[run_edge_end] = { [NO_run_prepare] = on_prepar
 static const edge_fn store_handlers[store_edge_end] = { [NO_store_rw_create] = on_rw_create, [NO_store_rw_remove] = on_rw_remove,
 	[NO_store_volume_create] = on_volume_create, [NO_store_volume_remove] = on_volume_remove, [NO_store_load] = on_load,
 	[NO_store_import] = on_refuse, [NO_store_save] = on_refuse, [NO_store_drop] = on_drop, [NO_store_list] = on_inventory,
-	[NO_store_changes] = on_refuse, [NO_store_export] = on_refuse, [NO_store_commit] = on_refuse, [NO_store_measure] = on_refuse };
+	[NO_store_changes] = on_refuse, [NO_store_export] = on_refuse, [NO_store_commit] = on_refuse, [NO_store_measure] = on_measure };
 static const edge_fn net_handlers[net_edge_end] = { [NO_net_bridge_create] = on_ok, [NO_net_bridge_remove] = on_ok,
 	[NO_net_endpoint_create] = on_endpoint, [NO_net_endpoint_remove] = on_endpoint_remove, [NO_net_sync] = on_sync, [NO_net_clear] = on_ok,
 	[NO_net_port_pick] = on_pick, [NO_net_endpoint_open] = on_open };

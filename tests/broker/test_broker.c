@@ -3,6 +3,7 @@
 
 #include "msg/api.h"
 #include "msg/run.h"
+#include "msg/store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -702,6 +703,29 @@ an_interrupted_copy_is_undone(void **state)
 	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
 }
 
+static void
+answers_for_a_worker_that_is_gone_are_dropped(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+
+	assert_non_null(stand_create(s, "web", NULL, id));
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	s->mute_stats = true;
+	stand_send(s, NO_container_stats, REF("web"));
+	stand_send(s, NO_volume_usage, NULL);
+	stand_run(s, 20);
+	assert_int_equal(s->n_muted, 2);
+	edge_free(s->api);
+	s->api = NULL;
+	stand_run(s, 20);
+	call_reply(s->muted[0], &(struct api_sample){ .read = 5 }, NULL, 0);
+	call_reply(s->muted[1], &(struct store_sizes){ .rws = { 0 } }, NULL, 0);
+	s->n_muted = 0;
+	stand_run(s, 20);
+	assert_true(s->b.peers[PEER_RUN].ready);
+}
+
 /* What a worker that was taken over might send: nothing in it but zeroes. */
 static void
 an_empty_message_of_each_kind_is_answered(void **state)
@@ -755,6 +779,7 @@ main(void)
 		T(a_reboot_ends_containers_and_policies_bring_them_back), T(an_interrupted_remove_is_finished), T(an_interrupted_restart_is_finished),
 		T(a_damaged_record_is_left_out_and_nothing_is_taken_for_rubbish),
 		T(rubbish_in_the_store_goes_and_volumes_come_back), T(an_exec_runs_and_its_code_is_kept), T(an_update_is_whole_or_not_at_all), T(events_tell_a_life_in_order),
+		T(answers_for_a_worker_that_is_gone_are_dropped),
 		T(a_copy_leaves_nothing_behind), T(an_interrupted_copy_is_undone),
 		T(an_empty_message_of_each_kind_is_answered), T(five_hundred_containers_are_listed_quickly),
 	};
