@@ -1,5 +1,5 @@
 /* The names of a log's files in the container's directory: the present one, NAME.1 (the newest that is full), NAME.2, ..., each but the
-   first maybe compressed as NAME.1.gz. */
+   first maybe compressed as NAME.1.gz. Beside them, of the monitor alone: NAME.next, NAME.squeeze and, of a local log, log-number. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

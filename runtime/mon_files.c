@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define NUMBER_FILE "log-number"
+
 static void
 tell(struct log *l, const char *what, int fd)
 {
@@ -59,20 +61,52 @@ move_up(struct log *l, int i)
 	}
 }
 
+/* The number of the last record before a file begins, for a monitor that finds no whole record in it: the files before may be
+   compressed, or gone. Written over what is there, without a new block on a full disk. */
+static int
+keep_number(struct log *l)
+{
+	own_fd fd = openat(l->dir, NUMBER_FILE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+	char text[24];
+
+	snprintf(text, sizeof text, "%020llu\n", (unsigned long long)l->seq);
+	return fd < 0 ? -1 : fd_write_all(fd, text, strlen(text));
+}
+
+static void
+find_number(struct log *l)
+{
+	char text[64];
+
+	if (fd_read_text(l->dir, NUMBER_FILE, text, sizeof text) > 0)
+		l->seq = strtoull(text, NULL, 10);
+}
+
+/* The next file, not yet under its name. */
+static int
+make_next(struct log *l, const char *name)
+{
+	if (l->format == LOG_LOCAL && keep_number(l) < 0)
+		return -1;
+	return openat(l->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+}
+
 static void
 rotate(struct log *l)
 {
+	char next[LOGFILE_NAME];
 	own_fd fd = -1, reader = -1;
 
+	snprintf(next, sizeof next, "%.96s.next", l->name);
+	fd = make_next(l, next);
+	if (fd < 0)
+		return;   /* go on in the old file: better too large than lost */
 	for (int i = l->max_files - 1; i > 0; i--)
 		move_up(l, i);
 	if (l->squeeze.index > 0)
 		l->squeeze.index = l->squeeze.index + 1 < l->max_files ? l->squeeze.index + 1 : 0;
-	if (l->max_files <= 1)
-		(void)unlinkat(l->dir, l->name, 0);
-	fd = open_file(l, O_WRONLY | O_CREAT | O_APPEND);
-	if (fd < 0)
-		return;   /* go on in the old file: better too large than lost */
+	if (renameat(l->dir, next, l->dir, l->name) < 0)
+		return;
 	fd_close(&l->fd);
 	l->fd = fd_take(&fd);
 	l->size = 0;
@@ -195,12 +229,15 @@ find_end(struct log *l, struct err *e)
 		size_t at = 0;
 		ssize_t n;
 
+		/* only what was read to its end may be cut */
 		if (!buf_room(&b, (size_t)1 << 20))
-			break;
+			return err_set(e, ERR_NO_MEMORY, "read the log");
 		n = read(fd, b.data + b.used, (size_t)1 << 20);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n < 0)
+			return err_sys(e, errno, "read the log");
+		if (n == 0)
 			break;
 		b.used += (size_t)n;
 		for (ssize_t len; at < b.used; at += (size_t)len) {
@@ -219,31 +256,6 @@ find_end(struct log *l, struct err *e)
 	}
 	l->size = good;
 	return ftruncate(l->fd, good) < 0 ? err_sys(e, errno, "mend the log") : 0;
-}
-
-/* The number of the last record, when the present file is empty: in the file before. */
-static void
-find_number(struct log *l)
-{
-	char name[LOGFILE_NAME];
-	unsigned char tail[FRAME_SIZE(FRAME_TEXT_MAX)];
-	struct log_frame f;
-	struct stat st;
-	own_fd fd = -1;
-	ssize_t n;
-
-	logfiles_name(name, l->name, 1, false);
-	fd = openat(l->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return;
-	n = pread(fd, tail, sizeof tail, st.st_size > (off_t)sizeof tail ? st.st_size - (off_t)sizeof tail : 0);
-	for (size_t at = 0; n > 0 && at < (size_t)n;) {
-		ssize_t len = log_frame_scan(tail + at, (size_t)n - at, &f);
-
-		if (len > 0)
-			l->seq = f.seq;
-		at += len > 0 ? (size_t)len : log_frame_next(tail + at, (size_t)n - at);
-	}
 }
 
 int
@@ -269,11 +281,11 @@ log_open(struct monitor *m, struct err *e)
 	l->fd = open_file(l, O_WRONLY | O_CREAT | O_APPEND);
 	if (l->fd < 0 || fstat(l->fd, &st) < 0)
 		return err_sys(e, errno, "open the log");
-	if (l->format == LOG_LOCAL && st.st_size > 0)
-		return find_end(l, e);
-	if (l->format == LOG_LOCAL)
+	l->size = l->format == LOG_LOCAL ? 0 : st.st_size;
+	if (l->format == LOG_LOCAL && st.st_size > 0 && find_end(l, e) < 0)
+		return -1;
+	if (l->format == LOG_LOCAL && l->seq == 0)
 		find_number(l);
-	l->size = st.st_size;
 	return 0;
 }
 
