@@ -142,6 +142,19 @@ bad:
 	return err_set(e, ERR_INVALID, "Invalid value %.100s for cpuset %s", text, what[0] == 'C' ? "cpus" : "mems");
 }
 
+int
+check_realtime(const struct host_config *h, struct err *e)
+{
+	if (h->cpu_rt_period < 0 || h->cpu_rt_period > INT32_MAX)
+		return err_set(e, ERR_INVALID, "invalid cpu real-time period (%lld): value must be from 1 to %d", (long long)h->cpu_rt_period, INT32_MAX);
+	if (h->cpu_rt_runtime < 0)
+		return err_set(e, ERR_INVALID, "invalid cpu real-time runtime (%lld): value must be a positive integer", (long long)h->cpu_rt_runtime);
+	/* where nothing is said the kernel has a second */
+	if (h->cpu_rt_runtime > (h->cpu_rt_period != 0 ? h->cpu_rt_period : 1000000))
+		return err_set(e, ERR_INVALID, "cpu real-time runtime cannot be higher than cpu real-time period");
+	return 0;
+}
+
 static int
 check_cpu_times(struct checking *k)
 {
@@ -167,9 +180,8 @@ check_cpu_times(struct checking *k)
 		return err_set(k->e, ERR_INVALID, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
 	if ((h->cpu_rt_period != 0 || h->cpu_rt_runtime != 0) && !k->f->cgroup.realtime)
 		return err_set(k->e, ERR_INVALID, "kernel does not support CPU real-time scheduler");
-	if (h->cpu_rt_period != 0 && h->cpu_rt_runtime != 0 && h->cpu_rt_runtime > h->cpu_rt_period)
-		return err_set(k->e, ERR_INVALID, "cpu real-time runtime cannot be higher than cpu real-time period");
-	return 0;
+	/* an update is looked at together with what is there already */
+	return k->update ? 0 : check_realtime(h, k->e);
 }
 
 static int

@@ -196,7 +196,7 @@ apply(struct op *op)
 	merge(&merged, m->host);
 	bad = op->undoing ? limits_between(&limits, m->host, &merged, now, &op->arena, &e) :
 	    op->ctr->rec.state->dead || op->ctr->removing ? err_set(&e, ERR_CONFLICT, "container is marked for removal and cannot be \"update\"") :
-	    check_conflicts(op->ctr, m->host, &e) < 0 ? -1 : limits_between(&limits, m->host, now, &merged, &op->arena, &e);
+	    check_conflicts(op->ctr, m->host, &e) < 0 || check_realtime(&merged, &e) < 0 ? -1 : limits_between(&limits, m->host, now, &merged, &op->arena, &e);
 	if (bad < 0 && !op->undoing)
 		op_failed(op, &e);
 	else if (bad < 0 || !ctr_running(op->ctr))

@@ -154,16 +154,21 @@ realtime_share(struct box *b)
 	return runtime > 0 && period > 0 && runtime <= period ? runtime * 1000000 / period : 0;
 }
 
-/* The host-runtime's containers lie in a group of their own, which gets of the engine's share what they have together. */
+/* The host-runtime's containers lie in a group of their own, which gets of the engine's share what they have together. It cannot have less
+   than its members at any moment: of what b has and is to have the larger one counts. */
 static int
 realtime_of_host(struct box *b, const struct run_limits *l, struct err *e)
 {
-	int64_t period = l->cpu_rt_period > 0 ? l->cpu_rt_period : 1000000, sum = l->cpu_rt_runtime > 0 ? l->cpu_rt_runtime * 1000000 / period + 1 : 0;
+	int64_t period = l->cpu_rt_period > 0 ? l->cpu_rt_period : 1000000, sum, now;
 	char text[32];
 	own_fd fd = -1;
 
 	if (!b->rt->host || l->cpu_rt_runtime <= 0)
 		return 0;
+	sum = l->cpu_rt_runtime * 1000000 / period + 1;
+	now = realtime_share(b) + 1;
+	if (now > sum)
+		sum = now;
 	for (struct box *other = b->rt->boxes; other != NULL; other = other->next)
 		if (other != b && other->has_cgroup)
 			sum += realtime_share(other) + 1;
@@ -184,6 +189,8 @@ realtime(struct box *b, const struct run_limits *l, struct err *e)
 		return 0;
 	if (b->rt->v2)
 		return err_set(e, ERR_INVALID, "kernel does not support CPU real-time scheduler");
+	if (l->cpu_rt_period > INT32_MAX || l->cpu_rt_runtime > (l->cpu_rt_period > 0 ? l->cpu_rt_period : INT32_MAX))
+		return err_set(e, ERR_INVALID, "cpu real-time runtime cannot be higher than cpu real-time period");
 	if (realtime_of_host(b, l, e) < 0)
 		return -1;
 	if (l->cpu_rt_period != 0 && cg_put_num(b, "cpu", "cpu.rt_period_us", l->cpu_rt_period, &later) < 0 && l->cpu_rt_runtime == 0) {
