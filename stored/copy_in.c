@@ -7,7 +7,7 @@
 
 #include "fd.h"
 #include "rec.h"
-#include "text.h"
+#include "xattrs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,9 +153,7 @@ mode_of(const struct fill *f, const struct tar_entry *t)
 static bool
 xattr_wanted(const struct fill *f, const char *name)
 {
-	if (strcmp(name, "security.capability") == 0)
-		return !f->foreign;
-	return text_starts(name, "user.") && !text_starts(name, "user.overlay.");
+	return xattr_is_wanted(name) && !(f->foreign && strcmp(name, "security.capability") == 0);
 }
 
 static int

@@ -6,7 +6,7 @@
 
 #include "fd.h"
 #include "tar_out.h"
-#include "text.h"
+#include "xattrs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #define KEPT_LEVELS  64u                 /* directories that stay open; the way up from below them is ".." */
@@ -22,8 +21,6 @@
 #define NAMES_MAX    ((size_t)256 << 20)
 #define LINKS_MEMORY ((size_t)64 << 20)
 #define BUCKETS      4096u
-#define XATTRS_MAX   64u
-#define XATTR_BYTES  ((size_t)64 << 10)
 
 /* A file with several names, of which one was written. */
 struct seen { struct seen *next; dev_t dev; ino_t ino; char *name; };
@@ -47,36 +44,10 @@ struct walk {
 	size_t n_levels, room;
 	struct arena arena;
 	struct seen *seen[BUCKETS];
-	/* of the entry */
-	struct tar_xattr xattrs[XATTRS_MAX];
-	size_t n_xattrs;
-	char xattr_names[4096];
-	unsigned char xattr_bytes[XATTR_BYTES];
+	struct xattrs xattrs;                /* of the entry */
 };
 
 /* ---- one entry ---- */
-
-static bool
-xattr_wanted(const char *name)
-{
-	return (text_starts(name, "user.") && !text_starts(name, "user.overlay.")) || strcmp(name, "security.capability") == 0;
-}
-
-static void
-read_xattrs(struct walk *w, int fd)
-{
-	ssize_t n = flistxattr(fd, w->xattr_names, sizeof w->xattr_names - 1), got;
-	size_t used = 0;
-
-	w->n_xattrs = 0;
-	for (char *p = w->xattr_names; n > 0 && p < w->xattr_names + n && w->n_xattrs < XATTRS_MAX; p += strlen(p) + 1) {
-		w->xattr_names[n] = '\0';
-		if (!xattr_wanted(p) || (got = fgetxattr(fd, p, w->xattr_bytes + used, XATTR_BYTES - used)) < 0)
-			continue;
-		w->xattrs[w->n_xattrs++] = (struct tar_xattr){ p, w->xattr_bytes + used, (size_t)got };
-		used += (size_t)got;
-	}
-}
 
 /* The name under which the file was written before; else it is remembered, as long as there is memory. */
 static const char *
@@ -144,8 +115,8 @@ put_file(struct walk *w, int dir, const char *base, struct err *e)
 	earlier = earlier_name(w, &st);
 	if (earlier != NULL)
 		return tar_out_entry(&w->out, w->name, TAR_HARD_LINK, &st, earlier, NULL, 0, e);
-	read_xattrs(w, fd);
-	if (tar_out_entry(&w->out, w->name, TAR_FILE, &st, NULL, w->xattrs, w->n_xattrs, e) < 0)
+	xattrs_read(&w->xattrs, fd);
+	if (tar_out_entry(&w->out, w->name, TAR_FILE, &st, NULL, w->xattrs.v, w->xattrs.n, e) < 0)
 		return -1;
 	return put_content(w, fd, &st, e);
 }
@@ -250,8 +221,8 @@ enter(struct walk *w, int fd, struct err *e)
 		w->name[w->name_len++] = '/';
 		w->name[w->name_len] = '\0';
 	}
-	read_xattrs(w, fd);
-	if (tar_out_entry(&w->out, w->name, TAR_DIR, &st, NULL, w->xattrs, w->n_xattrs, e) < 0)
+	xattrs_read(&w->xattrs, fd);
+	if (tar_out_entry(&w->out, w->name, TAR_DIR, &st, NULL, w->xattrs.v, w->xattrs.n, e) < 0)
 		return -1;
 	l = &w->levels[w->n_levels++];
 	*l = (struct level){ .fd = -1, .dev = st.st_dev, .ino = st.st_ino, .name_len = w->name_len, .arena = { .max = NAMES_MAX } };

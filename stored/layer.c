@@ -4,6 +4,7 @@
 #include "rec.h"
 #include "recipe.h"
 #include "text.h"
+#include "xattrs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -189,20 +190,13 @@ set_opaque(int dir, const char *path, struct err *e)
 	return 0;
 }
 
-/* The overlay's own attributes would change what lies below; trusted ones cannot be set here; the rest is the host's business. */
-static bool
-xattr_wanted(const char *name)
-{
-	return (text_starts(name, "user.") && !text_starts(name, "user.overlay.")) || strcmp(name, "security.capability") == 0;
-}
-
 static int
 set_xattrs(struct layer *l, int fd, const struct tar_entry *t, const char *path, struct err *e)
 {
 	for (size_t i = 0; i < t->n_xattrs; i++) {
 		const struct tar_xattr *x = &t->xattrs[i];
 
-		if (!xattr_wanted(x->name)) {
+		if (!xattr_is_wanted(x->name)) {
 			l->result.skipped++;
 			continue;
 		}

@@ -2,8 +2,8 @@
 #include "fd.h"
 #include "merge.h"
 #include "tar_out.h"
-#include "text.h"
 #include "trees.h"
+#include "xattrs.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -11,12 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/xattr.h>
 #include <unistd.h>
-
-#define XATTRS_MAX     64
-#define XATTR_LIST_MAX 65536
-#define XATTR_SIZE_MAX 65536
 
 struct pack {
 	struct tar_out out;
@@ -26,9 +21,7 @@ struct pack {
 	/* directories that the engine makes: they are written once something else is in them */
 	struct { size_t path_len; struct stat st; } waiting[8];
 	size_t n_waiting;
-	struct tar_xattr xattrs[XATTRS_MAX];
-	char *names;
-	unsigned char *values;         /* XATTRS_MAX of them, of XATTR_SIZE_MAX together */
+	struct xattrs *xattrs;         /* of the entry */
 };
 
 /* Opens what should be a file or directory; anything else that stands there by now is never waited for. */
@@ -41,36 +34,6 @@ open_plain(int dir, const char *name, int flags)
 	};
 
 	return (int)syscall(SYS_openat2, dir, name, &how, sizeof how);
-}
-
-/* ---- attributes ---- */
-
-/* The same as unpacking takes (layer.c). */
-static bool
-is_wanted(const char *name)
-{
-	return (text_starts(name, "user.") && !text_starts(name, "user.overlay.")) || strcmp(name, "security.capability") == 0;
-}
-
-/* How many there are, in p->xattrs. Those that do not fit are left out, as all are on a file system that has none. */
-static size_t
-read_xattrs(struct pack *p, int fd)
-{
-	ssize_t all = flistxattr(fd, p->names, XATTR_LIST_MAX);
-	size_t used = 0, count = 0;
-
-	for (ssize_t at = 0; at < all && count < XATTRS_MAX; at += (ssize_t)strlen(p->names + at) + 1) {
-		ssize_t n;
-
-		if (!is_wanted(p->names + at))
-			continue;
-		n = fgetxattr(fd, p->names + at, p->values + used, XATTR_SIZE_MAX - used);
-		if (n < 0)
-			continue;
-		p->xattrs[count++] = (struct tar_xattr){ p->names + at, p->values + used, (size_t)n };
-		used += (size_t)n;
-	}
-	return count;
 }
 
 /* ---- entries ---- */
@@ -91,8 +54,9 @@ put_regular(struct pack *p, int dir, const char *base, const char *path, struct 
 		if (seen != 0)
 			return seen < 0 ? -1 : tar_out_entry(&p->out, path, TAR_HARD_LINK, &st, earlier, NULL, 0, e);
 	}
+	xattrs_read(p->xattrs, fd);
 	/* it may shrink or grow meanwhile: what the header says is written */
-	if (tar_out_entry(&p->out, path, TAR_FILE, &st, NULL, p->xattrs, read_xattrs(p, fd), e) < 0 ||
+	if (tar_out_entry(&p->out, path, TAR_FILE, &st, NULL, p->xattrs->v, p->xattrs->n, e) < 0 ||
 	    tar_out_from(&p->out, fd, (uint64_t)st.st_size, e) < 0)
 		return -1;
 	return tar_out_pad(&p->out, (uint64_t)st.st_size, e);
@@ -118,7 +82,8 @@ put_directory(struct pack *p, int dir, const char *base, const char *path, size_
 
 	memcpy(name, path, n);
 	memcpy(name + n, "/", 2);
-	return tar_out_entry(&p->out, name, TAR_DIR, st, NULL, p->xattrs, fd >= 0 ? read_xattrs(p, fd) : 0, e);
+	xattrs_read(p->xattrs, fd);
+	return tar_out_entry(&p->out, name, TAR_DIR, st, NULL, p->xattrs->v, p->xattrs->n, e);
 }
 
 /* An empty file whose name says what is not there any more: ".wh.name" beside it, or ".wh..wh..opq" in a directory. */
@@ -211,9 +176,8 @@ run(struct pack *p, const struct merge *m, struct err *e)
 {
 	int r = -1;
 
-	p->names = malloc(XATTR_LIST_MAX);
-	p->values = malloc(XATTR_SIZE_MAX);
-	if (p->names == NULL || p->values == NULL)
+	p->xattrs = malloc(sizeof *p->xattrs);
+	if (p->xattrs == NULL)
 		err_set(e, ERR_NO_MEMORY, "out of memory");
 	else
 		r = merge_walk(m, e);
@@ -221,8 +185,7 @@ run(struct pack *p, const struct merge *m, struct err *e)
 		r = tar_out_end(&p->out, e);
 	tar_out_done(&p->out);
 	links_done(&p->links);
-	free(p->names);
-	free(p->values);
+	free(p->xattrs);
 	return r;
 }
 
