@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -76,6 +77,20 @@ remove_container(struct oci *o, const char *id, struct err *e)
 	return fd_remove_tree(o->root_fd, id) < 0 ? err_sys(e, errno, "remove the container's directory") : 0;
 }
 
+/* A directory that tells of no process: of a create that was killed, unless it is still at work. */
+static int
+remove_unfinished(struct oci *o, const char *id, struct err *e)
+{
+	struct err none = ERR_INIT;
+	own_fd dir = -1;
+
+	if (oci_dir(o, id, &dir, &none) < 0)
+		return o->force ? 0 : -1;
+	if (flock(dir, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, ERR_CONFLICT, "container %s is being created", id);
+	return remove_container(o, id, e);
+}
+
 static int
 do_delete(struct oci *o, const char *id, struct err *e)
 {
@@ -83,7 +98,7 @@ do_delete(struct oci *o, const char *id, struct err *e)
 	const char *status;
 
 	if (oci_state_read(o, id, &s, e) < 0)
-		return o->force && e->code == ERR_NOT_FOUND ? 0 : -1;
+		return e->code == ERR_NOT_FOUND ? remove_unfinished(o, id, e) : -1;
 	status = oci_status(o, &s);
 	/* one that was never started may go, as the specification's own tools do it */
 	if (strcmp(status, "running") == 0 && !o->force)

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -41,6 +42,7 @@ struct making {
 	unsigned filter_flags;
 	bool exec;
 	char path[4096];       /* of its directory */
+	char bundle[4096];
 };
 
 static void
@@ -265,11 +267,40 @@ listen_to(struct oci *o, int fd, int kind, struct err *e)
 }
 
 static int
-spawn(struct making *m, pid_t *ret, struct err *e)
+record(const struct making *m, pid_t pid, struct err *e)
+{
+	const struct oci_state s = { .id = (char *)(uintptr_t)m->id, .bundle = (char *)(uintptr_t)m->bundle, .pid = pid, .started = oci_start_time(pid),
+		.annotations = m->c.annotations };
+
+	return oci_state_write(m->dir, &s, e);
+}
+
+/* What the helper had to say it said before it ended; it may have ended otherwise, and what it made waits for us. */
+static int
+made_by(pid_t helper, const struct making *m, pid_t *ret, struct err *e)
 {
 	own_wire w = WIRE_INIT;
-	pid_t helper, pid = -1;
+	bool again;
 	int r;
+
+	(void)waitpid(helper, NULL, 0);
+	r = wire_recv(m->channel[0], true, &w, &again, e);
+	if (r < 0)
+		return -1;
+	if (r == 1 && w.kind == W_FAILED) {
+		said_error(&w, e);
+		return -1;
+	}
+	if (r == 1 && w.kind == W_CLONED)
+		*ret = (pid_t)((const struct w_cloned *)w.msg)->pid;
+	return *ret > 0 ? 0 : err_set(e, ERR_SYSTEM, "the container's process was not made");
+}
+
+/* The process goes on once it has its ids, and by then it is known who it is: whoever kills us leaves nothing that delete does not find. */
+static int
+spawn(struct making *m, pid_t *ret, struct err *e)
+{
+	pid_t helper;
 
 	if (edge_pair(m->channel, e) < 0)
 		return -1;
@@ -278,23 +309,12 @@ spawn(struct making *m, pid_t *ret, struct err *e)
 		intermediate(m);
 	if (helper < 0)
 		return err_sys(e, errno, "fork");
-	(void)waitpid(helper, NULL, 0);
-	r = wire_recv(m->channel[0], false, &w, NULL, e);
-	if (r < 0)
-		return -1;
-	if (r == 1 && w.kind == W_FAILED) {
-		said_error(&w, e);
-		return -1;
-	}
-	if (r == 1 && w.kind == W_CLONED)
-		pid = (pid_t)((const struct w_cloned *)w.msg)->pid;
 	fd_close(&m->channel[1]);
-	if (pid <= 0)
-		return err_set(e, ERR_SYSTEM, "the container's process was not made");
-	*ret = pid;
-	if (map_ids(m, pid, e) == 0 && wire_send(m->channel[0], W_MAPPED, NULL, NULL, 0, e) == 0)
+	if (made_by(helper, m, ret, e) < 0)
+		return -1;
+	if ((m->exec || record(m, *ret, e) == 0) && map_ids(m, *ret, e) == 0 && wire_send(m->channel[0], W_MAPPED, NULL, NULL, 0, e) == 0)
 		return 0;
-	(void)kill(pid, SIGKILL);
+	(void)kill(*ret, SIGKILL);
 	return -1;
 }
 
@@ -338,8 +358,13 @@ prepare_dir(struct making *m, struct err *e)
 		return err_set(e, ERR_INVALID, "invalid container id format: %.64s", m->id);
 	if (mkdirat(m->o->root_fd, m->id, 0711) < 0)
 		return errno == EEXIST ? err_set(e, ERR_CONFLICT, "container with given ID already exists") : err_sys(e, errno, "make the container's directory");
-	if (oci_dir(m->o, m->id, &m->dir, e) < 0)
+	if (oci_dir(m->o, m->id, &m->dir, e) < 0) {
+		(void)unlinkat(m->o->root_fd, m->id, AT_REMOVEDIR);
 		return -1;
+	}
+	/* until it is known whose it is (delete) */
+	if (flock(m->dir, LOCK_EX | LOCK_NB) < 0)
+		return err_sys(e, errno, "lock the container's directory");
 	if (realpath(m->o->root, m->path) == NULL || strlen(m->path) + strlen(m->id) + 2 > sizeof m->path)
 		return err_sys(e, errno, "find --root");
 	strcat(strcat(m->path, "/"), m->id);
@@ -351,19 +376,31 @@ prepare_dir(struct making *m, struct err *e)
 }
 
 static int
-record(struct making *m, pid_t pid, struct err *e)
+write_pid(const struct oci *o, pid_t pid, struct err *e)
 {
-	char *bundle = realpath(m->o->bundle, NULL), text[16];
-	struct oci_state s = { .id = (char *)(uintptr_t)m->id, .bundle = bundle, .pid = pid, .started = oci_start_time(pid), .annotations = m->c.annotations };
 	own_fd file = -1;
-	int r = oci_state_write(m->dir, &s, e);
+	char text[16];
 
-	free(bundle);
-	if (r < 0 || m->o->pid_file == NULL)
-		return r;
+	if (o->pid_file == NULL)
+		return 0;
 	snprintf(text, sizeof text, "%d", pid);
-	file = open(m->o->pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	return file < 0 || fd_write_all(file, text, strlen(text)) < 0 ? err_sys(e, errno, "write %.200s", m->o->pid_file) : 0;
+	file = open(o->pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	return file < 0 || fd_write_all(file, text, strlen(text)) < 0 ? err_sys(e, errno, "write %.200s", o->pid_file) : 0;
+}
+
+/* The process begins in the bundle, which paths of config.json may start from; those of the command line do not. */
+static int
+make_process(struct oci *o, struct making *m, pid_t *ret, struct err *e)
+{
+	own_fd here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (here < 0 || realpath(o->bundle, m->bundle) == NULL || chdir(o->bundle) < 0)
+		return err_sys(e, errno, "enter the bundle");
+	if (spawn(m, ret, e) < 0)
+		return -1;
+	if (fchdir(here) < 0)
+		return err_sys(e, errno, "leave the bundle");
+	return listen_to(o, m->channel[0], W_HELD, e) < 0 ? -1 : write_pid(o, *ret, e);
 }
 
 int
@@ -372,22 +409,16 @@ oci_create(struct oci *o, const char *id, pid_t *ret_pid, struct err *e)
 	struct making m = { .o = o, .id = id, .dir = -1 };
 	pid_t pid = -1;
 
-	if (oci_spec_load(o->bundle, &o->arena, &m.c, e) < 0 || plan(&m, e) < 0 || open_spaces(&m, e) < 0 || prepare_dir(&m, e) < 0) {
-		if (m.dir >= 0)
-			(void)(fd_remove_tree(o->root_fd, id) == 0);
+	if (oci_spec_load(o->bundle, &o->arena, &m.c, e) < 0 || plan(&m, e) < 0 || open_spaces(&m, e) < 0)
 		return -1;
-	}
-	own_fd here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (here < 0 || chdir(o->bundle) < 0)
-		return err_sys(e, errno, "enter the bundle");
-	if (spawn(&m, &pid, e) == 0 && fchdir(here) == 0 && listen_to(o, m.channel[0], W_HELD, e) == 0 && record(&m, pid, e) == 0) {
+	if (prepare_dir(&m, e) == 0 && make_process(o, &m, &pid, e) == 0) {
 		*ret_pid = pid;
 		return 0;
 	}
 	if (pid > 0)
 		(void)kill(pid, SIGKILL);
-	(void)!fd_remove_tree(o->root_fd, id);
+	if (m.dir >= 0)
+		(void)!fd_remove_tree(o->root_fd, id);
 	return -1;
 }
 
