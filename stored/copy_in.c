@@ -129,17 +129,21 @@ make_way(struct fill *f, const struct tar_entry *t, struct err *e)
 
 /* ---- attributes ---- */
 
-static void
-owner_of(struct fill *f, const struct tar_entry *t, uid_t *uid, gid_t *gid)
+/* Ids that the container does not have become its root's, and nothing runs with them for that. */
+static bool
+is_foreign(const struct fill *f, const struct tar_entry *t)
 {
-	f->foreign = false;
+	return !f->ids->set && !f->host && (t->uid > ID_MAX_ || t->gid > ID_MAX_);
+}
+
+static void
+owner_of(const struct fill *f, const struct tar_entry *t, uid_t *uid, gid_t *gid)
+{
 	if (f->ids->set) {
 		*uid = f->ids->uid;
 		*gid = f->ids->gid;
 		return;
 	}
-	/* ids that the container does not have become its root's, and nothing runs with them for that */
-	f->foreign = !f->host && (t->uid > ID_MAX_ || t->gid > ID_MAX_);
 	*uid = t->uid > (f->host ? UINT32_MAX - 1 : ID_MAX_) ? 0 : (uid_t)t->uid;
 	*gid = t->gid > (f->host ? UINT32_MAX - 1 : ID_MAX_) ? 0 : (gid_t)t->gid;
 }
@@ -176,19 +180,25 @@ finish_fd(struct fill *f, int fd, const struct tar_entry *t, bool times, struct 
 	return times && futimens(fd, when) < 0 ? failed(f, "chtimes", e) : 0;
 }
 
+/* What cannot be opened. Something else may stand there by now; if it is of another kind, it is left as it is. */
 static int
-finish_at(struct fill *f, const struct tar_entry *t, bool mode, struct err *e)
+finish_at(struct fill *f, const struct tar_entry *t, mode_t kind, struct err *e)
 {
 	struct timespec when[2] = { { t->mtime_s, t->mtime_ns }, { t->mtime_s, t->mtime_ns } };
+	own_fd fd = openat(f->parent, f->base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char text[512];
+	struct stat st;
 	uid_t uid;
 	gid_t gid;
 
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return failed(f, "open", e);
+	if ((st.st_mode & S_IFMT) != kind)
+		return err_set(e, ERR_SYSTEM, "%s was exchanged while it was written", shown(f, text));
 	owner_of(f, t, &uid, &gid);
-	if (fchownat(f->parent, f->base, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
 		return failed(f, "lchown", e);
-	if (mode && fchmodat(f->parent, f->base, mode_of(f, t), 0) < 0)
-		return failed(f, "chmod", e);
-	return utimensat(f->parent, f->base, when, AT_SYMLINK_NOFOLLOW) < 0 ? failed(f, "chtimes", e) : 0;
+	return utimensat(fd, "", when, AT_EMPTY_PATH) < 0 ? failed(f, "chtimes", e) : 0;
 }
 
 /* ---- kinds of entries ---- */
@@ -296,9 +306,10 @@ add_node(struct fill *f, const struct tar_entry *t, struct err *e)
 
 	if (kind != S_IFIFO && !f->host)
 		return 0;
-	if (mknodat(f->parent, f->base, kind | 0600, kind == S_IFIFO ? 0 : makedev(t->dev_major, t->dev_minor)) < 0)
+	/* with its mode from the beginning: there is no call that changes one by name and follows no link */
+	if (mknodat(f->parent, f->base, kind | mode_of(f, t), kind == S_IFIFO ? 0 : makedev(t->dev_major, t->dev_minor)) < 0)
 		return errno == EPERM && kind != S_IFIFO ? 0 : failed(f, "mknod", e);
-	return finish_at(f, t, true, e);
+	return finish_at(f, t, kind, e);
 }
 
 static int
@@ -315,10 +326,11 @@ add(struct fill *f, const struct tar_entry *t, struct err *e)
 		return err_set(e, ERR_INVALID, "unhandled tar header type %d", (int)t->flag);
 	if (locate(f, e) < 0 || make_way(f, t, e) < 0)
 		return -1;
+	f->foreign = is_foreign(f, t);
 	switch (t->type) {
 	case TAR_FILE: return add_file(f, t, e);
 	case TAR_DIR: return add_dir(f, t, e);
-	case TAR_SYMLINK: return symlinkat(t->link, f->parent, f->base) < 0 ? failed(f, "symlink", e) : finish_at(f, t, false, e);
+	case TAR_SYMLINK: return symlinkat(t->link, f->parent, f->base) < 0 ? failed(f, "symlink", e) : finish_at(f, t, S_IFLNK, e);
 	case TAR_HARD_LINK: return add_hard_link(f, t, e);
 	default: return add_node(f, t, e);
 	}
