@@ -189,14 +189,12 @@ add_endpoint(struct creation *c, const struct net *net, const struct endpoint *f
 	if (n == NULL)
 		return err_memory(e);
 	if (from != NULL)
-		*n = *from;
+		*n = endpoint_wish(from);
 	n->network = net->rec.name;
-	n->network_id = NULL;
 	if (text_set(n->mac_address) && !is_mac(n->mac_address))
 		return err_set(e, ERR_INVALID, "invalid MAC address: %.64s", n->mac_address);
 	if (text_set(n->mac_address) && text_same(net->rec.driver, "host"))
 		return conflict(e, "mac-address and the network mode");
-	n->wanted_mac = n->mac_address;
 	return 0;
 }
 

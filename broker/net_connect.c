@@ -37,6 +37,13 @@ check_endpoint(const struct net *n, const struct endpoint *p, struct err *e)
 	return 0;
 }
 
+struct endpoint
+endpoint_wish(const struct endpoint *from)
+{
+	return (struct endpoint){ .ipam_config = from->ipam_config, .links = from->links, .aliases = from->aliases, .mac_address = from->mac_address,
+		.wanted_mac = from->mac_address, .driver_opts = from->driver_opts, .gw_priority = from->gw_priority };
+}
+
 static struct endpoint *
 endpoint_on(struct ctr *c, const struct net *n)
 {
@@ -87,11 +94,10 @@ emit(struct ctr *c, const struct net *n, const char *what)
 static int
 add_endpoint(struct ctr *c, const struct net *n, const struct endpoint *wish, struct err *e)
 {
-	static const struct endpoint nothing;
 	struct endpoint_list *l = &c->rec.network_settings->networks;
-	struct endpoint copy, *p;
+	struct endpoint own = wish != NULL ? endpoint_wish(wish) : (struct endpoint){ 0 }, copy, *p;
 
-	if (rec_copy(&endpoint_type, wish != NULL ? wish : &nothing, &c->arena, &copy, e) < 0)
+	if (rec_copy(&endpoint_type, &own, &c->arena, &copy, e) < 0)
 		return -1;
 	p = list_add(l, &c->arena, sizeof *p);
 	if (p == NULL)
@@ -99,8 +105,6 @@ add_endpoint(struct ctr *c, const struct net *n, const struct endpoint *wish, st
 	*p = copy;
 	p->network = ctr_text(c, n->rec.name);
 	p->network_id = ctr_text(c, n->rec.id);
-	p->wanted_mac = p->mac_address;
-	p->endpoint_id = p->gateway = p->ip_address = p->link = NULL;
 	if (p->network == NULL || p->network_id == NULL)
 		return err_memory(e);
 	return net_is_predefined(n) ? 0 : dns_names_fill(c, p, e);

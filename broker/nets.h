@@ -43,6 +43,8 @@ int handle_network_connect(struct call *call, const void *msg, struct err *e);
 int handle_network_disconnect(struct call *call, const void *msg, struct err *e);
 /* What an endpoint may ask of its network, in the Docker engine's words. */
 int check_endpoint(const struct net *n, const struct endpoint *p, struct err *e) must_check;
+/* What a request may say of an endpoint: the rest of the record is the engine's own. */
+struct endpoint endpoint_wish(const struct endpoint *from);
 
 /* netattach.c: the endpoints of one container */
 int net_prepare(struct ctr *c, struct err *e) must_check;              /* addresses and ports, in the record */

@@ -245,7 +245,7 @@ sync_networks(struct peer *p)
 			continue;
 		br = list_add(&m.bridges, &a, sizeof *br);
 		if (br == NULL || net_bridge_fill(b, net, &a, br, &bad) < 0)
-			return;
+			goto no_memory;
 	}
 	for (size_t i = 0; i < b->ctr_by_id.n; i++) {
 		struct ctr *c = b->ctr_by_id.v[i].value;
@@ -253,16 +253,25 @@ sync_networks(struct peer *p)
 
 		net_adopt(c);
 		for (size_t k = 0; k < l->n; k++) {
+			const struct net *net = net_of(b, &l->v[k]);
 			struct net_endpoint *n;
 
 			if (!net_is_attached(&l->v[k]))
 				continue;
+			if (net == NULL || net->pool == NULL) {
+				log_msg(LOG_ERROR, "container %.12s is left out of network %s, which is gone or damaged", c->id, text_or_empty(l->v[k].network));
+				continue;
+			}
 			n = list_add(&m.endpoints, &a, sizeof *n);
 			if (n == NULL || net_endpoint_of(c, k, &a, n) < 0)
-				return;
+				goto no_memory;
 		}
 	}
 	peer_send(b, PEER_NET, NO_net_sync, &m, NULL, 0, PEER_FIRST, on_synced, p);
+	return;
+no_memory:
+	log_msg(LOG_ERROR, "no memory to tell what networks there are");
+	ask(p);
 }
 
 /* ---- all ---- */

@@ -541,9 +541,13 @@ on_sync(struct call *c, const void *msg, struct err *e)
 	n->n_bridges = 0;
 	if (remove_others(n, m, e) < 0)
 		return -1;
-	for (size_t i = 0; i < m->bridges.n; i++)
-		if (make_bridge(n, &m->bridges.v[i], e) < 0)
-			return -1;
+	/* what is wrong with one network leaves the others as they are */
+	for (size_t i = 0; i < m->bridges.n; i++) {
+		struct err one = ERR_INIT;
+
+		if (make_bridge(n, &m->bridges.v[i], &one) < 0)
+			log_err(LOG_ERROR, &one, "bridge %s", m->bridges.v[i].name != NULL ? m->bridges.v[i].name : "");
+	}
 	forget_ports(n);
 	drop_reaches(n, NULL);
 	if (build_firewall(n, true, e) < 0)

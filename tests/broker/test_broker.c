@@ -703,6 +703,53 @@ an_interrupted_copy_is_undone(void **state)
 	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
 }
 
+/* What only the engine itself writes into an endpoint is not taken from a request. */
+static void
+an_endpoint_of_a_request_is_not_attached(void **state)
+{
+	struct stand *s = *state;
+	static const char *const networks[] = { "none", "bridge" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct endpoint n = { .network = (char *)(uintptr_t)networks[i], .link = (char *)(uintptr_t)"x", .ifname = (char *)(uintptr_t)"eth7",
+			.ip_address = (char *)(uintptr_t)"172.17.0.99", .endpoint_id = (char *)(uintptr_t)"x", .gateway = (char *)(uintptr_t)"1.2.3.4" };
+		struct container_config k = { .image = (char *)(uintptr_t)"busybox" };
+		struct host_config h = { .network_mode = n.network };
+		struct api_create m = { .name = n.network, .config = &k, .host_config = &h, .networks = { 1, &n } };
+
+		assert_int_equal(stand_call(s, NO_container_create, &m, NULL, 0), 0);
+		n = inspect(s, networks[i])->network_settings->networks.v[0];
+		assert_true(n.link == NULL && n.ifname == NULL && n.ip_address == NULL && n.endpoint_id == NULL && n.gateway == NULL);
+	}
+	stand_crash(s);
+	stand_start(s);
+	assert_int_equal(s->endpoints, 0);
+}
+
+static void
+a_network_whose_record_is_gone_keeps_nothing_else_from_recovery(void **state)
+{
+	struct stand *s = *state;
+	struct host_config on_it = { .network_mode = (char *)(uintptr_t)"mine" };
+	struct err e = ERR_INIT;
+	char id[65], network[65];
+
+	assert_int_equal(stand_call(s, NO_network_create, &(struct api_network_create){ .name = (char *)(uintptr_t)"mine" }, NULL, 0), 0);
+	snprintf(network, sizeof network, "%s", ((struct api_created *)s->msg)->id);
+	assert_non_null(stand_create(s, "on", &on_it, id));
+	assert_non_null(stand_create(s, "off", NULL, id));
+	assert_int_equal(stand_call(s, NO_container_start, REF("on"), NULL, 0), 0);
+	assert_int_equal(stand_call(s, NO_container_start, REF("off"), NULL, 0), 0);
+	assert_int_equal(s->endpoints, 2);
+	assert_int_equal(db_begin(s->b.db, true, &e), 0);
+	assert_int_equal(db_del(s->b.db, DB_NETWORKS, network, &e), 0);
+	assert_int_equal(db_commit(s->b.db, &e), 0);
+	stand_crash(s);
+	stand_start(s);
+	assert_int_equal(s->endpoints, 1);
+	assert_true(inspect(s, "on")->state->running);
+}
+
 static void
 answers_for_a_worker_that_is_gone_are_dropped(void **state)
 {
@@ -780,6 +827,7 @@ main(void)
 		T(a_damaged_record_is_left_out_and_nothing_is_taken_for_rubbish),
 		T(rubbish_in_the_store_goes_and_volumes_come_back), T(an_exec_runs_and_its_code_is_kept), T(an_update_is_whole_or_not_at_all), T(events_tell_a_life_in_order),
 		T(answers_for_a_worker_that_is_gone_are_dropped),
+		T(an_endpoint_of_a_request_is_not_attached), T(a_network_whose_record_is_gone_keeps_nothing_else_from_recovery),
 		T(a_copy_leaves_nothing_behind), T(an_interrupted_copy_is_undone),
 		T(an_empty_message_of_each_kind_is_answered), T(five_hundred_containers_are_listed_quickly),
 	};
