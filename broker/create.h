@@ -48,6 +48,7 @@ int create_networks(struct creation *c, struct err *e) must_check;
 struct port_range { unsigned first, last; char proto[8]; };
 bool parse_port(const char *text, struct port_range *ret);
 bool parse_host_port(const char *text, unsigned *first, unsigned *last);
+bool is_mac(const char *s);
 /* Also at start: the id of the container behind "container:x", or NULL. */
 const char *mode_container(const char *mode);
 

@@ -98,6 +98,15 @@ check_bindings(struct creation *c, struct err *e)
 	return 0;
 }
 
+bool
+is_mac(const char *s)
+{
+	for (size_t i = 0; i < 17; i++)
+		if (i % 3 == 2 ? s[i] != ':' : strchr("0123456789abcdefABCDEF", s[i]) == NULL || s[i] == '\0')
+			return false;
+	return s[17] == '\0';
+}
+
 static int
 conflict(struct err *e, const char *what)
 {
@@ -165,15 +174,6 @@ check_extra_hosts(const struct host_config *h, struct err *e)
 	return 0;
 }
 
-static bool
-is_mac(const char *s)
-{
-	for (size_t i = 0; i < 17; i++)
-		if (i % 3 == 2 ? s[i] != ':' : strchr("0123456789abcdefABCDEF", s[i]) == NULL || s[i] == '\0')
-			return false;
-	return s[17] == '\0';
-}
-
 /* One of the request's, or (from NULL) the one that the network mode alone asks for. */
 static int
 add_endpoint(struct creation *c, const struct net *net, const struct endpoint *from, struct err *e)
@@ -191,8 +191,6 @@ add_endpoint(struct creation *c, const struct net *net, const struct endpoint *f
 	if (from != NULL)
 		*n = endpoint_wish(from);
 	n->network = net->rec.name;
-	if (text_set(n->mac_address) && !is_mac(n->mac_address))
-		return err_set(e, ERR_INVALID, "invalid MAC address: %.64s", n->mac_address);
 	if (text_set(n->mac_address) && text_same(net->rec.driver, "host"))
 		return conflict(e, "mac-address and the network mode");
 	return 0;

@@ -21,6 +21,8 @@ check_endpoint(const struct net *n, const struct endpoint *p, struct err *e)
 	const char *address = p->ipam_config != NULL ? p->ipam_config->ipv4_address : NULL;
 	uint32_t ip;
 
+	if (text_set(p->mac_address) && !is_mac(p->mac_address))
+		return err_set(e, ERR_INVALID, "invalid MAC address: %.64s", p->mac_address);
 	if (p->ipam_config != NULL && (text_set(p->ipam_config->ipv6_address) || p->ipam_config->link_local_ips.n > 0))
 		return err_set(e, ERR_UNSUPPORTED, "IPv6 on networks is not implemented by Bulwark yet");
 	if (text_set(address) && !custom)
