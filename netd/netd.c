@@ -116,11 +116,11 @@ make_bridge(struct netd *n, const struct net_bridge *m, struct err *e)
 		return -1;
 	if (!l.found && m->existing)
 		return err_set(e, ERR_NOT_FOUND, "bridge device %s does not exist", m->name);
-	/* or the settings that follow would change any interface of the host */
-	if (l.found && !l.is_bridge && l.group != LINK_GROUP)
-		return err_set(e, ERR_CONFLICT, "an interface named %s exists already and is no bridge", m->name);
+	/* or the settings that follow would change any interface of the host, or a container's link */
+	if (l.found && !l.is_bridge)
+		return err_set(e, ERR_DENIED, "an interface named %s exists already and is no bridge", m->name);
 	if (l.found && !m->existing && l.group != LINK_GROUP)
-		return err_set(e, ERR_CONFLICT, "an interface named %s exists already and was not made by this engine", m->name);
+		return err_set(e, ERR_DENIED, "an interface named %s exists already and was not made by this engine", m->name);
 	if (!l.found && m->chosen) {
 		bool taken = false;
 
@@ -171,7 +171,7 @@ on_bridge_remove(struct call *c, const void *msg, struct err *e)
 		if (build_firewall(n, false, e) < 0)
 			return -1;
 	}
-	if (link_find(&n->route, m->name, &l, e) < 0 || (l.found && l.group == LINK_GROUP && link_delete(&n->route, l.index, e) < 0))
+	if (link_find(&n->route, m->name, &l, e) < 0 || (l.found && l.is_bridge && l.group == LINK_GROUP && link_delete(&n->route, l.index, e) < 0))
 		return -1;
 	call_ok(c);
 	return 0;
