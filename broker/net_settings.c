@@ -167,6 +167,23 @@ is_bool(const char *s)
 	return false;
 }
 
+/* Others' options may be kept as they are; one of the Docker engine's says how the network is to behave. */
+static int
+check_known(const struct kvs *o, struct err *e)
+{
+	static const char *const known[] = { OPTION("name"), OPTION("enable_icc"), OPTION("enable_ip_masquerade"), OPTION("host_binding_ipv4"), OPTION_MTU };
+
+	for (size_t i = 0; i < o->n; i++) {
+		bool found = !text_starts(o->v[i].key, "com.docker.network.");
+
+		for (size_t k = 0; k < sizeof known / sizeof *known && !found; k++)
+			found = strcmp(o->v[i].key, known[k]) == 0;
+		if (!found)
+			return err_set(e, ERR_UNSUPPORTED, "the network option %.100s is not implemented by Bulwark yet", o->v[i].key);
+	}
+	return 0;
+}
+
 static int
 check_options(const struct broker *b, const struct kvs *o, struct err *e)
 {
@@ -175,6 +192,8 @@ check_options(const struct broker *b, const struct kvs *o, struct err *e)
 	uint64_t v;
 	uint32_t address;
 
+	if (check_known(o, e) < 0)
+		return -1;
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
 		if (kvs_get(o, flags[i]) != NULL && !is_bool(kvs_get(o, flags[i])))
 			return err_set(e, ERR_INVALID, "failed to parse %s value: %.64s", flags[i], kvs_get(o, flags[i]));
@@ -267,6 +286,14 @@ const char *
 net_bridge_of(const struct broker *b, const struct net *n)
 {
 	return net_is_predefined(n) ? net_bridge_name(b) : text_or_empty(n->rec.bridge);
+}
+
+const char *
+net_binding_of(const struct broker *b, const struct net *n)
+{
+	const char *option = n != NULL && !net_is_predefined(n) ? kvs_get(&n->rec.options, OPTION("host_binding_ipv4")) : NULL;
+
+	return text_set(option) ? option : text_set(b->config->ip) ? b->config->ip : "0.0.0.0";
 }
 
 static bool

@@ -154,6 +154,7 @@ host_port_used(const struct broker *b, const char *port, unsigned host_port)
 static int
 add_binding(struct ctr *c, struct port_map *m, const char *ip, const char *wish, unsigned skip, struct err *e)
 {
+	const struct endpoint *gateway = net_gateway_endpoint(c);
 	struct port_binding *p;
 	unsigned first, last, chosen = 0;
 	char text[8];
@@ -170,7 +171,7 @@ add_binding(struct ctr *c, struct port_map *m, const char *ip, const char *wish,
 	if (p == NULL)
 		return err_memory(e);
 	snprintf(text, sizeof text, "%u", chosen);
-	p->host_ip = ctr_text(c, text_set(ip) ? ip : text_set(c->b->config->ip) ? c->b->config->ip : "0.0.0.0");
+	p->host_ip = ctr_text(c, text_set(ip) ? ip : net_binding_of(c->b, gateway != NULL ? net_of(c->b, gateway) : NULL));
 	p->host_port = chosen != 0 ? ctr_text(c, text) : NULL;
 	return p->host_ip != NULL && (chosen == 0 || p->host_port != NULL) ? 0 : err_memory(e);
 }

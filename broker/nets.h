@@ -31,6 +31,8 @@ int net_next_subnet(const struct broker *b, size_t *at, struct arena *a, struct 
 int net_pool(const struct network *n, struct address_pool *ret, struct err *e) must_check;
 /* The name of its interface on the host, which the record's options hold. */
 const char *net_bridge_of(const struct broker *b, const struct net *n);
+/* Where on the host it publishes ports for which no address was named. NULL: no network. */
+const char *net_binding_of(const struct broker *b, const struct net *n);
 /* What netd must know. In the arena. */
 int net_bridge_fill(struct broker *b, const struct net *n, struct arena *a, struct net_bridge *ret, struct err *e) must_check;
 

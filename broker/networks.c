@@ -134,7 +134,7 @@ fill_bridge(struct broker *b, struct arena *a, struct network *n, struct err *e)
 	return kvs_set(&n->options, a, "com.docker.network.bridge.default_bridge", "true") &&
 	    kvs_set(&n->options, a, "com.docker.network.bridge.enable_icc", g->icc ? "true" : "false") &&
 	    kvs_set(&n->options, a, "com.docker.network.bridge.enable_ip_masquerade", g->ip_masq ? "true" : "false") &&
-	    kvs_set(&n->options, a, "com.docker.network.bridge.host_binding_ipv4", text_set(g->ip) ? g->ip : "0.0.0.0") &&
+	    kvs_set(&n->options, a, "com.docker.network.bridge.host_binding_ipv4", net_binding_of(b, NULL)) &&
 	    kvs_set(&n->options, a, "com.docker.network.bridge.name", net_bridge_name(b)) &&
 	    kvs_set(&n->options, a, "com.docker.network.driver.mtu", number) ? 0 : err_memory(e);
 }
