@@ -15,8 +15,9 @@
 
 #define DEPTH_MAX 8
 #define NODES_MAX 256
+#define ENTRIES_MAX 4096   /* of all directories: the loop waits meanwhile */
 
-struct expansion { struct device_mapping_list *out; struct arena *a; struct err *e; };
+struct expansion { struct device_mapping_list *out; struct arena *a; struct err *e; size_t entries; };
 
 static int
 add_node(struct expansion *x, const char *host, const char *inside, const struct device_mapping *d)
@@ -46,15 +47,22 @@ walk(struct expansion *x, int fd, const char *host, const char *inside, const st
 		char *from, *to;
 		struct stat st;
 
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (++x->entries > ENTRIES_MAX) {
+			r = err_set(x->e, ERR_LIMIT, "error gathering device information while adding custom device \"%s\": more than %d files",
+			    d->path_on_host, ENTRIES_MAX);
+			break;
+		}
+		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode) || S_ISDIR(st.st_mode)))
 			continue;
 		from = arena_printf(x->a, "%s/%s", host, entry->d_name);
 		to = arena_printf(x->a, "%s/%s", inside, entry->d_name);
 		if (from == NULL || to == NULL) {
 			r = err_set(x->e, ERR_NO_MEMORY, "devices");
-		} else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
+		} else if (!S_ISDIR(st.st_mode)) {
 			r = add_node(x, from, to, d);
-		} else if (S_ISDIR(st.st_mode) && depth > 0) {
+		} else if (depth > 0) {
 			int below = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 			if (below >= 0)
