@@ -158,7 +158,6 @@ log_plan(struct ctr *c, struct arena *a, struct run_log *ret, struct err *e)
 	struct log_files_plan plan;
 
 	log_opts_plan(l->type, &l->config, &plan);
-	*ret = (struct run_log){ .format = (char *)(uintptr_t)plan.format, .size = plan.size, .files = plan.files, .compress = plan.compress,
-		.nonblocking = plan.nonblocking, .buffer = plan.buffer };
+	*ret = (struct run_log){ .format = (char *)(uintptr_t)plan.format, .size = plan.size, .files = plan.files, .compress = plan.compress };
 	return text_same(l->type, "json-file") ? json_attrs(c, &l->config, a, &ret->attrs, e) : 0;
 }

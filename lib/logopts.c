@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What a value may be. */
-enum kind { END, ANY, BOOL, SIZE, RAM, FILES, COUNT, POSITIVE, LEVEL, WAIT, WORD, REGEX_OF };
+enum kind { END, ANY, BOOL, SIZE, RAM, FILES, COUNT, POSITIVE, LEVEL, WAIT, WORD };
 struct log_option { const char *key; enum kind kind; const char *words; };
 
 #define COMMON { "labels", ANY, NULL }, { "labels-regex", ANY, NULL }, { "env", ANY, NULL }, { "env-regex", ANY, NULL }
@@ -317,7 +317,7 @@ check_value(const struct log_option *o, const char *driver, const char *value, s
 			w += len + (w[len] == ' ');
 		}
 		return err_set(e, ERR_INVALID, "unknown value \"%.100s\" for log opt \"%s\" for %s log driver", value, o->key, driver);
-	case END: case ANY: case REGEX_OF:
+	case END: case ANY:
 		break;
 	}
 	return 0;
@@ -451,7 +451,7 @@ is_base_url(const char *text)
 static int
 check_splunk(const struct kvs *opts, struct err *e)
 {
-	const char *format = kvs_get(opts, "splunk-format"), *level = kvs_get(opts, "splunk-gzip-level"), *ack = kvs_get(opts, "splunk-index-acknowledgment");
+	const char *format = kvs_get(opts, "splunk-format"), *level = kvs_get(opts, "splunk-gzip-level");
 	uint64_t n;
 
 	if (kvs_get(opts, "splunk-url") == NULL)
@@ -467,7 +467,6 @@ check_splunk(const struct kvs *opts, struct err *e)
 		return err_set(e, ERR_INVALID, "not supported level '%.100s' for splunk-gzip-level (supported values between -1 and 9)", level);
 	if (format != NULL && strcmp(format, "inline") != 0 && strcmp(format, "json") != 0 && strcmp(format, "raw") != 0)
 		return err_set(e, ERR_INVALID, "Unknown format specified %.100s, supported formats are inline, json and raw", format);
-	(void)ack;
 	return 0;
 }
 
@@ -550,16 +549,13 @@ void
 log_opts_plan(const char *driver, const struct kvs *opts, struct log_files_plan *ret)
 {
 	const struct log_driver *d = log_driver_find(driver);
-	const char *mode = kvs_get(opts, "mode"), *buffer = kvs_get(opts, "max-buffer-size"), *disabled = kvs_get(opts, "cache-disabled");
+	const char *disabled = kvs_get(opts, "cache-disabled");
 	bool off = false;
 
-	*ret = (struct log_files_plan){ .format = "none", .files = 1, .buffer = 1 << 20 };
+	*ret = (struct log_files_plan){ .format = "none", .files = 1 };
 	if (d == NULL || strcmp(driver, "none") == 0)
 		return;
 	ret->readable = true;
-	ret->nonblocking = mode != NULL && strcmp(mode, "non-blocking") == 0;
-	if (buffer != NULL)
-		(void)log_opts_ram(buffer, &ret->buffer);
 	if (strcmp(driver, "json-file") == 0) {
 		ret->format = "json-file";
 		plan_of(opts, "max-size", "max-file", "compress", ret);

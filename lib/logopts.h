@@ -43,8 +43,7 @@ bool log_address_parse(const char *text, struct log_address *ret);
 struct log_files_plan {
 	const char *format;            /* none, json-file, local */
 	int64_t size, files;           /* bytes in a file (0: no bound), files at most */
-	bool compress, nonblocking, readable;
-	int64_t buffer;                /* of mode=non-blocking: bytes */
+	bool compress, readable;
 };
 /* opts were checked before. */
 void log_opts_plan(const char *driver, const struct kvs *opts, struct log_files_plan *ret);

@@ -61,7 +61,7 @@ plan_log(const struct run_log *log, struct w_start *s, struct err *e)
 {
 	const char *format = log != NULL && log->format != NULL ? log->format : "none";
 
-	if ((strcmp(format, "json-file") != 0 && strcmp(format, "local") != 0 && strcmp(format, "none") != 0) || (log != NULL && (log->size < 0 || log->buffer < 0)))
+	if ((strcmp(format, "json-file") != 0 && strcmp(format, "local") != 0 && strcmp(format, "none") != 0) || (log != NULL && log->size < 0))
 		return err_set(e, ERR_PROTOCOL, "malformed log");
 	s->log_driver = (char *)(uintptr_t)format;
 	if (log == NULL)
@@ -69,8 +69,6 @@ plan_log(const struct run_log *log, struct w_start *s, struct err *e)
 	s->log_size = log->size;
 	s->log_files = log->files > 0 ? log->files : 1;
 	s->log_compress = log->compress;
-	s->log_nonblocking = log->nonblocking;
-	s->log_buffer = log->buffer;
 	s->log_attrs = log->attrs;
 	return 0;
 }

@@ -78,8 +78,6 @@ REC_DECLARE(w_cloned, W_CLONED_FIELDS)
 	F(num,  oom_before, NULL, REC_NUM_ANY) \
 	F(flag, host,       NULL, 1) \
 	F(flag, log_compress, NULL, 1) \
-	F(flag, log_nonblocking, NULL, 1) \
-	F(num,  log_buffer, NULL, REC_NUM_ANY) \
 	F(str,  log_attrs,  NULL, 65536) \
 	/* pid is not the container's, but of whom another runtime's container is a child */ \
 	F(flag, foreign,    NULL, 1)

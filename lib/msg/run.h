@@ -113,15 +113,13 @@ REC_DECLARE(run_link, RUN_LINK_FIELDS)
 REC_DECLARE(run_process, RUN_PROCESS_FIELDS)
 
 /* What the monitor writes. format: none, json-file, local. size: bytes in a file, 0 without bound. attrs: the JSON object that stands in
-   each line of a json-file, or NULL. nonblocking: lines that do not fit into buffer bytes while the disk is busy are dropped. */
+   each line of a json-file, or NULL. */
 #define RUN_LOG_FIELDS(F, O, L) \
-	F(str,  format,      NULL, 16) \
-	F(num,  size,        NULL, REC_NUM_ANY) \
-	F(num,  files,       NULL, 1000) \
-	F(flag, compress,    NULL, 1) \
-	F(flag, nonblocking, NULL, 1) \
-	F(num,  buffer,      NULL, REC_NUM_ANY) \
-	F(str,  attrs,       NULL, 65536)
+	F(str,  format,   NULL, 16) \
+	F(num,  size,     NULL, REC_NUM_ANY) \
+	F(num,  files,    NULL, 1000) \
+	F(flag, compress, NULL, 1) \
+	F(str,  attrs,    NULL, 65536)
 REC_DECLARE(run_log, RUN_LOG_FIELDS)
 
 /* layers: directory names in the store, highest first. hosts, resolv_conf, hostname_file: contents of /etc files, NULL =
