@@ -465,27 +465,28 @@ element_of(struct nl *nl, const char *name, bool open)
 int
 fw_reaches(struct nl *nl, const struct fw_reach *p, size_t n, bool open, struct err *e)
 {
+	size_t list;
+
 	if (n == 0)
 		return 0;
 	nl_begin(nl);
 	batch(nl, NFNL_MSG_BATCH_BEGIN);
+	element_of(nl, "reaches", open);
+	list = nl_nest(nl, NFTA_SET_ELEM_LIST_ELEMENTS);
 	for (size_t i = 0; i < n; i++) {
 		unsigned char key[16] = { 0 };
 		uint32_t from = htonl(p[i].from), to = htonl(p[i].to);
 		uint16_t port = htons(p[i].port);
-		size_t list, elem;
+		size_t elem = nl_nest(nl, NFTA_LIST_ELEM);
 
 		memcpy(key, &from, 4);
 		key[4] = p[i].proto;
 		memcpy(key + 8, &to, 4);
 		memcpy(key + 12, &port, 2);
-		element_of(nl, "reaches", open);
-		list = nl_nest(nl, NFTA_SET_ELEM_LIST_ELEMENTS);
-		elem = nl_nest(nl, NFTA_LIST_ELEM);
 		value(nl, NFTA_SET_ELEM_KEY, key, sizeof key);
 		nl_end(nl, elem);
-		nl_end(nl, list);
 	}
+	nl_end(nl, list);
 	batch(nl, NFNL_MSG_BATCH_END);
 	return nl_talk(nl, open ? "open links" : "close links", e);
 }

@@ -36,11 +36,12 @@ struct port {
 	struct port *next;
 };
 
-/* A link: what one endpoint reaches. */
-struct reach {
-	struct fw_reach fw;
+/* Links: what one endpoint reaches. */
+struct reaches {
+	struct reaches *next;
 	char link[16];
-	struct reach *next;
+	size_t n;
+	struct fw_reach fw[];
 };
 
 struct netd {
@@ -51,7 +52,7 @@ struct netd {
 	struct fw_bridge bridges[MAX_BRIDGES];
 	size_t n_bridges;
 	struct port *ports;
-	struct reach *reaches;
+	struct reaches *reaches;
 	unsigned next_pick;
 };
 
@@ -340,50 +341,70 @@ reserve_ports(struct netd *n, const struct net_endpoint *m, uint32_t to_ip, stru
 static void
 drop_reaches(struct netd *n, const char *link)
 {
-	for (struct reach **slot = &n->reaches; *slot != NULL;) {
-		struct reach *p = *slot;
+	for (struct reaches **slot = &n->reaches; *slot != NULL;) {
+		struct reaches *p = *slot;
 		struct err e = ERR_INIT;
 
 		if (link != NULL && strcmp(p->link, link) != 0) {
 			slot = &p->next;
 			continue;
 		}
-		if (link != NULL && fw_reaches(&n->filter, &p->fw, 1, false, &e) < 0)
-			log_err(LOG_WARN, &e, "close a link of %s", link);
+		if (link != NULL && fw_reaches(&n->filter, p->fw, p->n, false, &e) < 0)
+			log_err(LOG_WARN, &e, "close the links of %s", link);
 		*slot = p->next;
 		free(p);
 	}
 }
 
-/* All of them or none. Both ends must be on the endpoint's own bridge. */
+static bool
+parse_reach(const struct fw_bridge *b, const struct net_reach *r, uint32_t from, struct fw_reach *ret)
+{
+	bool tcp = r->proto != NULL && strcmp(r->proto, "tcp") == 0;
+
+	*ret = (struct fw_reach){ .from = from, .proto = tcp ? IPPROTO_TCP : IPPROTO_UDP, .port = (uint16_t)r->port };
+	/* both ends are on the endpoint's own bridge */
+	return b != NULL && r->address != NULL && text_to_ip4(r->address, &ret->to) && r->port >= 1 && r->port <= 65535 &&
+	    ((ret->to ^ b->network) & (b->prefix == 0 ? 0 : UINT32_MAX << (32 - b->prefix))) == 0 && (tcp || (r->proto != NULL && strcmp(r->proto, "udp") == 0));
+}
+
+/* Two links to one container lead to the same ports. */
+static void
+add_reach(struct reaches *p, const struct fw_reach *fw)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->fw[i].to == fw->to && p->fw[i].proto == fw->proto && p->fw[i].port == fw->port)
+			return;
+	p->fw[p->n++] = *fw;
+}
+
+/* All of them or none. */
 static int
 add_reaches(struct netd *n, const struct net_endpoint *m, uint32_t from, struct err *e)
 {
 	const struct fw_bridge *b = m->bridge != NULL ? bridge_of(n, m->bridge) : NULL;
+	struct reaches *p;
 
-	for (size_t i = 0; n->firewall && i < m->reaches.n; i++) {
-		const struct net_reach *r = &m->reaches.v[i];
-		struct reach *p = calloc(1, sizeof *p);
-		bool tcp = r->proto != NULL && strcmp(r->proto, "tcp") == 0;
+	if (!n->firewall || m->reaches.n == 0)
+		return 0;
+	p = calloc(1, sizeof *p + m->reaches.n * sizeof *p->fw);
+	if (p == NULL)
+		return err_set(e, ERR_NO_MEMORY, "links");
+	(void)text_copy(p->link, sizeof p->link, m->link);
+	for (size_t i = 0; i < m->reaches.n; i++) {
+		struct fw_reach fw;
 
-		if (p == NULL || b == NULL || r->address == NULL || !text_to_ip4(r->address, &p->fw.to) || r->port < 1 || r->port > 65535 ||
-		    ((p->fw.to ^ b->network) & (b->prefix == 0 ? 0 : UINT32_MAX << (32 - b->prefix))) != 0 || (!tcp && (r->proto == NULL || strcmp(r->proto, "udp") != 0))) {
+		if (!parse_reach(b, &m->reaches.v[i], from, &fw)) {
 			free(p);
-			drop_reaches(n, m->link);
 			return err_set(e, ERR_INVALID, "malformed link of %s", m->link);
 		}
-		p->fw.from = from;
-		p->fw.proto = tcp ? IPPROTO_TCP : IPPROTO_UDP;
-		p->fw.port = (uint16_t)r->port;
-		(void)text_copy(p->link, sizeof p->link, m->link);
-		if (fw_reaches(&n->filter, &p->fw, 1, true, e) < 0) {
-			free(p);
-			drop_reaches(n, m->link);
-			return -1;
-		}
-		p->next = n->reaches;
-		n->reaches = p;
+		add_reach(p, &fw);
 	}
+	if (fw_reaches(&n->filter, p->fw, p->n, true, e) < 0) {
+		free(p);
+		return -1;
+	}
+	p->next = n->reaches;
+	n->reaches = p;
 	return 0;
 }
 
@@ -561,8 +582,10 @@ on_sync(struct call *c, const void *msg, struct err *e)
 
 		snprintf(text, sizeof text, "%s%s", p->address != NULL ? p->address : "", p->address != NULL && strchr(p->address, '/') != NULL ? "" : "/32");
 		if (!is_ifname(p->link) || !text_to_cidr4(text, &address, &prefix) || reserve_ports(n, p, address, &one) < 0 ||
-		    switch_ports(n, p->link, true, &one) < 0 || add_reaches(n, p, address, &one) < 0)
+		    switch_ports(n, p->link, true, &one) < 0)
 			log_err(LOG_ERROR, &one, "ports of %s stay closed", p->link != NULL ? p->link : "?");
+		else if (add_reaches(n, p, address, &one) < 0)
+			log_err(LOG_ERROR, &one, "links of %s stay closed", p->link);
 	}
 	call_ok(c);
 	return 0;
