@@ -214,17 +214,22 @@ change_client(struct call *call, const struct dns_client *m, struct err *e)
 {
 	struct resolver *r = call->ctx;
 	struct client *c = r->clients;
+	struct dns_client rec = { 0 };
+	own_arena fresh = ARENA_INIT;
 
 	while (c != NULL && strcmp(c->rec.id, m->id) != 0)
 		c = c->next;
 	if (c == NULL)
 		return err_set(e, ERR_NOT_FOUND, "container %.12s is not served", m->id);
-	arena_done(&c->arena);
-	c->n_servers = 0;
-	if (rec_copy(&dns_client_type, m, &c->arena, &c->rec, e) < 0) {
+	if (rec_copy(&dns_client_type, m, &fresh, &rec, e) < 0) {
+		/* what it may ask by now is not known */
 		close_client(r, m->id);
 		return -1;
 	}
+	arena_done(&c->arena);
+	arena_merge(&c->arena, &fresh);
+	c->rec = rec;
+	c->n_servers = 0;
 	read_servers(c);
 	call_ok(call);
 	return 0;
