@@ -2,7 +2,8 @@
  * A container that another runtime makes (--runtime). The sandbox is ours: namespaces, ids, control groups, links, mounts and
  * the root are there before that program is started, in the container's user namespace and with the host's files readable as
  * they are for anybody. It gets a bundle, creates and starts the container, and ends; this process stays, as the first one of the
- * sandbox, in the container's mount namespace: it passes on signals and the exit status. What exec enters is the container's own process (foreign.c).
+ * sandbox, in the container's mount namespace: it passes on signals and the exit status and collects orphans, so --init has nothing
+ * to add. What exec enters is the container's own process (foreign.c).
  */
 #include "stage.h"
 
