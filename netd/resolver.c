@@ -72,11 +72,11 @@ rotate(uint32_t *a, size_t n, unsigned turn)
 void
 resolver_answer(const struct asker *who, const unsigned char *answer, size_t n)
 {
+	/* what an answer meets on its way is the container's to decide, so it could fill the log with it */
 	if (who->conn != NULL)
 		stream_answer(who->conn, answer, n);
-	else if (sendto(who->client->udp.fd, answer, n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&who->from, sizeof who->from) < 0 &&
-	    errno != EAGAIN && errno != ENETUNREACH && errno != ECONNREFUSED)
-		log_msg(LOG_WARN, "answer to container %.12s: %s", who->client->rec.id, strerror(errno));
+	else if (sendto(who->client->udp.fd, answer, n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&who->from, sizeof who->from) < 0)
+		log_msg(LOG_DEBUG, "answer to container %.12s: %s", who->client->rec.id, strerror(errno));
 }
 
 static bool
@@ -141,7 +141,8 @@ on_udp(struct loop_io *io, uint32_t events)
 
 		if (n < 0)
 			return;
-		if (len == sizeof who.from && who.from.sin_family == AF_INET)
+		/* nobody can be answered at port 0 */
+		if (len == sizeof who.from && who.from.sin_family == AF_INET && who.from.sin_port != 0)
 			resolver_ask(&who, packet, (size_t)n);
 	}
 }
