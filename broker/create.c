@@ -178,7 +178,7 @@ static const struct op_step steps[] = {
 	{ "volumes", make_volumes, make_volumes },
 	{ "record", record, NULL },
 };
-const struct op_kind op_create = { .name = "create", .steps = steps, .n = sizeof steps / sizeof *steps, .flags = STEPS_JOURNAL | STEPS_ONCE,
+const struct op_kind op_create = { .name = "create", .steps = steps, .n = sizeof steps / sizeof *steps, .flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_LIFE,
 	.data_type = &create_data_type, .finish = finish, .resume = resume };
 
 bool

@@ -169,7 +169,7 @@ run(struct op *op)
 
 static const struct op_step steps[] = { { "run", run, NULL } };
 /* After a crash the comparison with the runtime says what runs. */
-const struct op_kind op_exec = { .name = "exec", .steps = steps, .n = 1, .flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_FREE };
+const struct op_kind op_exec = { .name = "exec", .steps = steps, .n = 1, .flags = STEPS_FREE };
 
 int
 handle_exec_start(struct call *call, const void *msg, struct err *e)

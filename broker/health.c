@@ -318,7 +318,7 @@ release(struct op *op)
 
 static const struct op_step steps[] = { { "run", run, NULL } };
 /* After a crash the comparison with the runtime finds a probe that runs, which nobody waits for any more: it is ended. */
-const struct op_kind op_health = { .name = "health", .steps = steps, .n = 1, .flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_FREE,
+const struct op_kind op_health = { .name = "health", .steps = steps, .n = 1, .flags = STEPS_FREE,
 	.finish = finish, .release = release };
 
 static int

@@ -35,13 +35,6 @@ state_of(const struct run_states *m, const char *id)
 	return NULL;
 }
 
-/* An operation that takes the container back or finishes it is in the journal: it knows better. */
-static bool
-is_journaled(const struct ctr *c)
-{
-	return op_known_object(c->b, c->id);
-}
-
 static void
 adopt(struct ctr *c, const struct run_state *s)
 {
@@ -74,8 +67,9 @@ compare_container(struct ctr *c, const struct run_state *s)
 	if (c->in_doubt) {
 		start_resolved(c, s);
 	} else if (s == NULL || text_same(s->state, "prepared")) {
-		/* after a reboot, or the runtime's memory of it was lost: it is not running, and nobody knows how it ended */
-		if (ctr_running(c) && !is_journaled(c))
+		/* after a reboot, or the runtime's memory of it was lost: it is not running, and nobody knows how it ended. An operation
+		   that was to end it finds that it has */
+		if (ctr_running(c))
 			ctr_exited(c, 255, false, 0, NULL);
 		return;
 	}
@@ -122,7 +116,7 @@ on_run_list(void *ctx, struct answer *a)
 		if (c == NULL && b->damaged == 0) {
 			log_msg(LOG_WARN, "the runtime has a container %.12s that is not recorded: it is removed", text_or_empty(gone.id));
 			peer_send(b, PEER_RUN, NO_run_delete, &gone, NULL, 0, PEER_FIRST, on_ignored, (void *)(uintptr_t)"remove an unknown container");
-		} else if (c != NULL && text_same(m->items.v[i].state, "prepared") && !is_journaled(c)) {
+		} else if (c != NULL && text_same(m->items.v[i].state, "prepared") && !op_decides(c)) {
 			peer_send(b, PEER_RUN, NO_run_cancel, &gone, NULL, 0, PEER_FIRST, on_ignored, (void *)(uintptr_t)"take back a sandbox");
 		}
 	}
@@ -322,7 +316,7 @@ mark_half_removed(struct broker *b)
 		struct ctr *c = b->ctr_by_id.v[i].value;
 
 		/* its removal was interrupted before it was journaled as done */
-		if (text_same(c->rec.state->status, "removing") && !is_journaled(c)) {
+		if (text_same(c->rec.state->status, "removing") && !op_decides(c)) {
 			ctr_status(c, "dead");
 			ctr_save_soft(c);
 		}
@@ -336,7 +330,7 @@ recover_policies(struct broker *b)
 		struct ctr *c = b->ctr_by_id.v[i].value;
 		const struct container_state *s = c->rec.state;
 
-		if (ctr_running(c) || is_journaled(c) || c->making)
+		if (ctr_running(c) || op_decides(c) || c->making)
 			continue;
 		if (s->restarting || (s->started_at != 0 && restart_wanted(c, s->exit_code, true))) {
 			int64_t count = c->rec.restart_count;

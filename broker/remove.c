@@ -281,7 +281,7 @@ static const struct op_step steps[] = {
 	{ "record", delete_record, NULL },
 };
 const struct op_kind op_remove = { .name = "remove", .steps = steps, .n = sizeof steps / sizeof *steps,
-	.flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_FORWARD, .data_type = &remove_data_type, .finish = finish, .resume = resume, .release = release };
+	.flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_FORWARD | STEPS_LIFE, .data_type = &remove_data_type, .finish = finish, .resume = resume, .release = release };
 
 int
 remove_container(struct ctr *c, struct call *call, bool force, bool volumes, void (*then)(struct op *op, void *ctx), void *ctx, struct err *e)

@@ -406,7 +406,7 @@ static const struct op_step steps[] = {
 	{ "run", run, NULL },
 	{ "open", open_ports, NULL },
 };
-const struct op_kind op_start = { .name = "start", .steps = steps, .n = sizeof steps / sizeof *steps, .flags = STEPS_JOURNAL | STEPS_ONCE,
+const struct op_kind op_start = { .name = "start", .steps = steps, .n = sizeof steps / sizeof *steps, .flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_LIFE,
 	.data_type = &start_data_type, .finish = finish, .resume = resume };
 
 static int

@@ -331,6 +331,15 @@ op_running(const struct ctr *c, const struct op_kind *kind)
 }
 
 bool
+op_decides(const struct ctr *c)
+{
+	for (const struct op *op = c->b->ops; op != NULL; op = op->next)
+		if ((op->kind->flags & STEPS_LIFE) != 0 && strcmp(op->object, c->id) == 0)
+			return true;
+	return false;
+}
+
+bool
 op_known_object(const struct broker *b, const char *object)
 {
 	for (const struct op *op = b->ops; op != NULL; op = op->next)

@@ -24,6 +24,7 @@ enum {
 	STEPS_ONCE = 2,      /* only at its start */
 	STEPS_FORWARD = 4,   /* recovery finishes it instead of undoing it; its steps may act twice */
 	STEPS_FREE = 8,      /* does not wait for the container's other operations */
+	STEPS_LIFE = 16,     /* its end says whether the container runs, or is there at all */
 };
 struct op_kind {
 	const char *name;
@@ -78,6 +79,8 @@ int ops_load(struct broker *b, struct err *e) must_check;
 void ops_submit_recovered(struct broker *b);
 /* Forgets all, as a crash would; their calls fail. */
 void ops_done(struct broker *b);
+/* One that is STEPS_LIFE runs, waits or was interrupted. */
+bool op_decides(const struct ctr *c);
 bool op_known_object(const struct broker *b, const char *object);
 /* create.c: a volume that an unfinished creation makes */
 bool op_known_volume(const struct broker *b, const char *name);

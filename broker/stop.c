@@ -219,9 +219,9 @@ release(struct op *op)
 }
 
 static const struct op_step steps[] = { { "stop", stop, NULL } };
-const struct op_kind op_stop = { .name = "stop", .steps = steps, .n = 1, .flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_FORWARD,
+const struct op_kind op_stop = { .name = "stop", .steps = steps, .n = 1, .flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_FORWARD | STEPS_LIFE,
 	.data_type = &stop_data_type, .finish = finish_stop, .resume = resume, .release = release };
-const struct op_kind op_restart = { .name = "restart", .steps = steps, .n = 1, .flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_FORWARD,
+const struct op_kind op_restart = { .name = "restart", .steps = steps, .n = 1, .flags = STEPS_JOURNAL | STEPS_ONCE | STEPS_FORWARD | STEPS_LIFE,
 	.data_type = &stop_data_type, .finish = finish_restart, .resume = resume, .release = release };
 
 static int

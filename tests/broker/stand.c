@@ -147,6 +147,10 @@ on_signal(struct call *c, const void *msg, struct err *e)
 
 	if (k == NULL || strcmp(k->state, "running") != 0)
 		return err_set(e, ERR_NOT_FOUND, "no such process");
+	if (s->mute_signal) {
+		mute(s, c);
+		return 0;
+	}
 	if (m->signal == SIGKILL || !s->signal_ignored)
 		stand_exit(s, m->id, 128 + m->signal);
 	call_ok(c);

@@ -477,6 +477,44 @@ a_reboot_ends_containers_and_policies_bring_them_back(void **state)
 	assert_string_equal(inspect(s, "policy")->state->status, "running");
 }
 
+/* An operation that has no say in whether a container runs does not keep it from being found dead. */
+static void
+a_reboot_in_the_middle_of_something_ends_containers_too(void **state)
+{
+	struct stand *s = *state;
+	char id[65];
+	struct restart_policy p = { .name = (char *)(uintptr_t)"always" };
+	struct host_config h = { .restart_policy = &p }, wish = { .memory = 64 << 20, .memory_swap = -1 };
+	struct api_update m = { .host = &wish };
+	struct api_stop stop = { .ref = (char *)(uintptr_t)"stopped", .timeout = { true, 100 } };
+
+	assert_non_null(stand_create(s, "plain", NULL, id));
+	assert_non_null(stand_create(s, "policy", &h, id));
+	assert_non_null(stand_create(s, "stopped", NULL, id));
+	assert_non_null(stand_create(s, "removed", NULL, id));
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(stand_call(s, NO_container_start, REF(((const char *[]){ "plain", "policy", "stopped", "removed" })[i]), NULL, 0), 0);
+	s->mute_update = s->signal_ignored = s->mute_signal = true;
+	m.ref = (char *)(uintptr_t)"plain";
+	stand_send(s, NO_container_update, &m);
+	m.ref = (char *)(uintptr_t)"policy";
+	stand_send(s, NO_container_update, &m);
+	stand_send(s, NO_container_stop, &stop);
+	stand_send(s, NO_container_remove, &(struct api_remove){ .ref = (char *)(uintptr_t)"removed", .force = true });
+	stand_run(s, 30);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 4);
+	stand_crash(s);
+	memset(s->ctrs, 0, sizeof s->ctrs);
+	s->mute_update = s->signal_ignored = s->mute_signal = false;
+	stand_start(s);
+	stand_run(s, 300);
+	assert_string_equal(inspect(s, "plain")->state->status, "exited");
+	assert_string_equal(inspect(s, "policy")->state->status, "running");
+	assert_string_equal(inspect(s, "stopped")->state->status, "exited");
+	assert_int_equal(stand_call(s, NO_container_inspect, REF("removed"), NULL, 0), -1);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+}
+
 static void
 an_interrupted_remove_is_finished(void **state)
 {
@@ -823,7 +861,7 @@ main(void)
 		T(an_interrupted_create_is_undone), T(an_interrupted_start_is_undone), T(a_start_that_succeeded_unheard_is_adopted),
 		T(the_runtime_dies_in_a_start_that_it_finishes), T(requests_wait_for_a_peer_that_comes_back),
 		T(an_exit_while_the_broker_was_dead_is_reported), T(what_runs_goes_on_over_a_crash),
-		T(a_reboot_ends_containers_and_policies_bring_them_back), T(an_interrupted_remove_is_finished), T(an_interrupted_restart_is_finished),
+		T(a_reboot_ends_containers_and_policies_bring_them_back), T(a_reboot_in_the_middle_of_something_ends_containers_too), T(an_interrupted_remove_is_finished), T(an_interrupted_restart_is_finished),
 		T(a_damaged_record_is_left_out_and_nothing_is_taken_for_rubbish),
 		T(rubbish_in_the_store_goes_and_volumes_come_back), T(an_exec_runs_and_its_code_is_kept), T(an_update_is_whole_or_not_at_all), T(events_tell_a_life_in_order),
 		T(answers_for_a_worker_that_is_gone_are_dropped),
