@@ -169,18 +169,12 @@ prepare(struct op *op)
 }
 
 static void
-on_taken_back(void *ctx, struct answer *a)
-{
-	op_on_answer(ctx, a);
-}
-
-static void
 take_back(struct op *op)
 {
 	const struct archive_data *d = op->data;
 	struct run_id m = { .id = d->sandbox };
 
-	peer_send(op->b, PEER_RUN, NO_run_delete, &m, NULL, 0, PEER_AGAIN, on_taken_back, op);
+	peer_send(op->b, PEER_RUN, NO_run_delete, &m, NULL, 0, PEER_AGAIN, op_on_answer, op);
 }
 
 static void

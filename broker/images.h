@@ -11,6 +11,8 @@ bool image_is_ancestor(const struct broker *b, const struct img *i, const struct
 bool image_has_children(const struct broker *b, const struct image *i);
 /* load.c: a loaded image becomes a record; its tags move to it. lines: what is told to the client, may be NULL. */
 struct img *image_record(struct broker *b, const struct image *rec, const struct strs *tags, struct err *e);
+/* One that was not recorded goes from the store again. Not waited for. */
+void image_drop(struct broker *b, const char *id);
 
 int handle_image_list(struct call *call, const void *msg, struct err *e);
 int handle_image_inspect(struct call *call, const void *msg, struct err *e);

@@ -16,6 +16,15 @@ on_dropped(void *ctx, struct answer *a)
 		log_err(LOG_WARN, a->err, "remove an image that was not recorded");
 }
 
+void
+image_drop(struct broker *b, const char *id)
+{
+	char *ids[] = { (char *)(uintptr_t)id };
+	struct store_drop drop = { .image_ids = { 1, ids } };
+
+	peer_send(b, PEER_STORE, NO_store_drop, &drop, NULL, 0, PEER_AGAIN, on_dropped, NULL);
+}
+
 static int
 record(struct broker *b, const struct image *rec, const struct strs *tags, struct img **ret, struct err *e)
 {
@@ -141,11 +150,9 @@ on_loaded(void *ctx, struct answer *a)
 		(void)call_reply_more(op->call, m->progress, NULL, 0);
 	/* the first error counts; what the store still sends is not recorded */
 	if (m->image != NULL && op->err.code == ERR_NONE && take_image(op, m->image, &e) < 0) {
-		struct store_drop drop = { .image_ids = { 1, &m->image->id } };
-
 		op->err = e;
 		if (index_get(&op->b->img_by_id, text_or_empty(m->image->id)) == NULL)
-			peer_send(op->b, PEER_STORE, NO_store_drop, &drop, NULL, 0, PEER_AGAIN, on_dropped, NULL);
+			image_drop(op->b, text_or_empty(m->image->id));
 	}
 	if (a->more)
 		return;

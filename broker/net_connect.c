@@ -250,15 +250,6 @@ unlink_it(struct op *op)
 	peer_send(op->b, PEER_NET, NO_net_endpoint_remove, &m, NULL, 0, 0, on_ignored, op);
 }
 
-static void
-on_step(void *ctx, struct answer *a)
-{
-	if (a->err != NULL)
-		op_failed(ctx, a->err);
-	else
-		op_done(ctx);
-}
-
 /* The new interface is set up from within; if the default route is now through another one, that one, too. */
 static void
 set_up(struct op *op)
@@ -283,7 +274,7 @@ set_up(struct op *op)
 	if (m.links.n == 0)
 		op_done(op);
 	else
-		peer_send(op->b, PEER_RUN, NO_run_connect, &m, NULL, 0, 0, on_step, op);
+		peer_send(op->b, PEER_RUN, NO_run_connect, &m, NULL, 0, 0, op_on_answer, op);
 }
 
 static void
