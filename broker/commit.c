@@ -93,80 +93,52 @@ prepare(struct op *op)
 /* ---- it stands still ---- */
 
 static void
-set_frozen(struct ctr *c, bool on)
+on_frozen(struct op *op, const struct err *why)
 {
-	if (!ctr_running(c) || c->rec.state->paused == on)
-		return;
-	ctr_status(c, on ? "paused" : "running");
-	ctr_save_soft(c);
-	event_ctr(c, on ? "pause" : "unpause", NULL);
-}
-
-static void
-on_frozen(void *ctx, struct answer *a)
-{
-	struct op *op = ctx;
-
-	if (a->err == NULL)
-		set_frozen(op->ctr, true);
-	else if (ctr_running(op->ctr)) {
-		op_failed(op, a->err);
-		return;
-	}
-	/* else it has ended by itself */
-	op_done(op);
-}
-
-static void
-on_thawed(void *ctx, struct answer *a)
-{
-	struct op *op = ctx;
-
-	if (a->err != NULL && ctr_running(op->ctr))
-		log_err(LOG_ERROR, a->err, "let container %.12s go on", op->ctr->id);
+	/* (it may have ended by itself) */
+	if (why != NULL && ctr_running(op->ctr))
+		op_failed(op, why);
 	else
-		set_frozen(op->ctr, false);
+		op_done(op);
+}
+
+static void
+on_thawed(struct op *op, const struct err *why)
+{
+	if (why != NULL && ctr_running(op->ctr))
+		log_err(LOG_ERROR, why, "let container %.12s go on", op->ctr->id);
 	op_done(op);
 }
 
 static void
-send_freeze(struct op *op, bool on)
+set_frozen(struct op *op, bool on)
 {
 	const struct commit_data *d = op->data;
-	struct run_freeze m = { .id = d->id, .freeze = on };
 
 	if (!d->freeze || !ctr_running(op->ctr))
 		op_done(op);
 	else
-		peer_send(op->b, PEER_RUN, NO_run_freeze, &m, NULL, 0, PEER_AGAIN, on ? on_frozen : on_thawed, op);
+		freeze_container(op, on, PEER_AGAIN, on ? on_frozen : on_thawed);
 }
 
 static void
 freeze(struct op *op)
 {
-	send_freeze(op, true);
+	set_frozen(op, true);
 }
 
 static void
 thaw(struct op *op)
 {
-	send_freeze(op, false);
+	set_frozen(op, false);
 }
 
 /* ---- the store ---- */
 
 static void
-on_dropped(void *ctx, struct answer *a)
-{
-	if (a->err != NULL)
-		log_err(LOG_WARN, a->err, "remove an image that was not recorded");
-}
-
-static void
 record(struct op *op)
 {
 	struct commit *s = op->state;
-	struct store_drop drop = { 0 };
 	struct err e = ERR_INIT;
 
 	if (!s->answered) {
@@ -179,8 +151,7 @@ record(struct op *op)
 	}
 	s->made->parent = s->image.parent;
 	if (image_record(op->b, s->made, &s->tags, &e) == NULL) {
-		drop = (struct store_drop){ .image_ids = { 1, &s->made->id } };
-		peer_send(op->b, PEER_STORE, NO_store_drop, &drop, NULL, 0, PEER_AGAIN, on_dropped, NULL);
+		image_drop(op->b, s->made->id);
 		op_failed(op, &e);
 		return;
 	}

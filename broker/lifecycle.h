@@ -41,6 +41,8 @@ void ctr_woke(struct ctr *c, bool exited, bool removed);
 /* stop.c */
 int stop_container(struct ctr *c, struct call *call, const char *signal, const struct opt *timeout, void (*then)(struct op *op, void *ctx),
     void *ctx, struct err *e) must_check;
+/* Holds its processes, or lets them go on; health checks rest meanwhile. why NULL: it is so. What is not held can go on already. */
+void freeze_container(struct op *op, bool on, unsigned flags, void (*done)(struct op *op, const struct err *why));
 int signal_of(const char *text, struct err *e);   /* > 0, or -1 */
 int64_t stop_timeout_of(const struct ctr *c, const struct opt *wish);
 

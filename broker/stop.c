@@ -359,26 +359,51 @@ handle_container_kill(struct call *call, const void *msg, struct err *e)
 }
 
 /* ---- pause ---- */
+struct freezing { struct op *op; bool on; void (*done)(struct op *op, const struct err *why); };
+
 static void
 on_frozen(void *ctx, struct answer *a)
 {
-	struct op *op = ctx;
-	bool freeze = op->kind == &op_pause;
+	const struct freezing *f = ctx;
+	struct ctr *c = f->op->ctr;
+	const struct err *why = a->err != NULL && !f->on && a->err->code == ERR_CONFLICT ? NULL : a->err;
 
-	if (a->err != NULL) {
-		if (freeze && ctr_running(op->ctr))
-			health_start(op->ctr, false);
-		op_failed(op, a->err);
+	if (ctr_running(c) && why == NULL && c->rec.state->paused != f->on) {
+		ctr_status(c, f->on ? "paused" : "running");
+		ctr_save_soft(c);
+		event_ctr(c, f->on ? "pause" : "unpause", NULL);
+	}
+	if (ctr_running(c) && !c->rec.state->paused)
+		health_start(c, false);
+	f->done(f->op, why);
+}
+
+void
+freeze_container(struct op *op, bool on, unsigned flags, void (*done)(struct op *op, const struct err *why))
+{
+	struct freezing *f = arena_alloc(&op->arena, sizeof *f);
+	struct run_freeze m = { .id = op->ctr->id, .freeze = on };
+	struct err e = ERR_INIT;
+
+	if (f == NULL) {
+		err_memory(&e);
+		done(op, &e);
 		return;
 	}
-	if (ctr_running(op->ctr)) {
-		ctr_status(op->ctr, freeze ? "paused" : "running");
-		if (!freeze)
-			health_start(op->ctr, false);
-		ctr_save_soft(op->ctr);
-		event_ctr(op->ctr, freeze ? "pause" : "unpause", NULL);
-	}
-	op_done(op);
+	*f = (struct freezing){ .op = op, .on = on, .done = done };
+	/* before: a probe that were ended in a frozen container would thaw it */
+	if (on)
+		health_stop(op->ctr);
+	peer_send(op->b, PEER_RUN, NO_run_freeze, &m, NULL, 0, flags, on_frozen, f);
+}
+
+static void
+on_paused(struct op *op, const struct err *why)
+{
+	if (why != NULL)
+		op_failed(op, why);
+	else
+		op_done(op);
 }
 
 static void
@@ -386,7 +411,6 @@ freeze(struct op *op)
 {
 	struct ctr *c = op->ctr;
 	bool on = op->kind == &op_pause;
-	struct run_freeze m = { .id = c->id, .freeze = on };
 	struct err e = ERR_INIT;
 
 	if (on && c->rec.state->restarting)
@@ -397,14 +421,10 @@ freeze(struct op *op)
 		err_set(&e, ERR_CONFLICT, "container %s is already paused", c->id);
 	else if (!on && !c->rec.state->paused)
 		err_set(&e, ERR_CONFLICT, "Container %s is not paused", c->id);
-	if (e.code != ERR_NONE) {
+	if (e.code != ERR_NONE)
 		op_failed(op, &e);
-		return;
-	}
-	/* before: a probe that were ended in a frozen container would thaw it */
-	if (on)
-		health_stop(c);
-	peer_send(op->b, PEER_RUN, NO_run_freeze, &m, NULL, 0, PEER_AGAIN, on_frozen, op);
+	else
+		freeze_container(op, on, 0, on_paused);
 }
 
 static const struct op_step freeze_steps[] = { { "freeze", freeze, NULL } };

@@ -158,6 +158,19 @@ on_signal(struct call *c, const void *msg, struct err *e)
 }
 
 static int
+on_freeze(struct call *c, const void *msg, struct err *e)
+{
+	const struct run_freeze *m = msg;
+	struct stand_ctr *k = stand_ctr_of(c->ctx, m->id);
+
+	if (k == NULL || strcmp(k->state, m->freeze ? "running" : "paused") != 0)
+		return err_set(e, ERR_CONFLICT, m->freeze ? "Container %s is already paused" : "Container %s is not paused", m->id);
+	snprintf(k->state, sizeof k->state, m->freeze ? "paused" : "running");
+	call_ok(c);
+	return 0;
+}
+
+static int
 on_delete(struct call *c, const void *msg, struct err *e)
 {
 	struct stand *s = c->ctx;
@@ -306,6 +319,17 @@ on_drop(struct call *c, const void *msg, struct err *e)
 	for (size_t i = 0; i < m->image_ids.n; i++)
 		drop(&s->images, m->image_ids.v[i]);
 	call_ok(c);
+	return 0;
+}
+
+static int
+on_commit(struct call *c, const void *msg, struct err *e)
+{
+	struct stand *s = c->ctx;
+
+	if (!s->mute_commit)
+		return err_set(e, ERR_UNSUPPORTED, "the stand-in does not do this");
+	mute(s, c);
 	return 0;
 }
 
@@ -474,14 +498,14 @@ on_archive(struct call *c, const void *msg, struct err *e)
 
 /* ---- wiring ---- */
 static const edge_fn run_handlers[run_edge_end] = { [NO_run_prepare] = on_prepare, [NO_run_start] = on_start, [NO_run_cancel] = on_cancel,
-	[NO_run_signal] = on_signal, [NO_run_freeze] = on_ok, [NO_run_resize] = on_ok, [NO_run_attach] = on_ok, [NO_run_exec] = on_exec,
+	[NO_run_signal] = on_signal, [NO_run_freeze] = on_freeze, [NO_run_resize] = on_ok, [NO_run_attach] = on_ok, [NO_run_exec] = on_exec,
 	[NO_run_top] = on_refuse, [NO_run_logs] = on_refuse, [NO_run_delete] = on_delete, [NO_run_list] = on_list, [NO_run_update] = on_update,
 	[NO_run_stats] = on_stats, [NO_run_archive] = on_archive,
 	[NO_run_dns] = on_dns, [NO_run_netns] = on_refuse, [NO_run_connect] = on_refuse };
 static const edge_fn store_handlers[store_edge_end] = { [NO_store_rw_create] = on_rw_create, [NO_store_rw_remove] = on_rw_remove,
 	[NO_store_volume_create] = on_volume_create, [NO_store_volume_remove] = on_volume_remove, [NO_store_load] = on_load,
 	[NO_store_import] = on_refuse, [NO_store_save] = on_refuse, [NO_store_drop] = on_drop, [NO_store_list] = on_inventory,
-	[NO_store_changes] = on_refuse, [NO_store_export] = on_refuse, [NO_store_commit] = on_refuse, [NO_store_measure] = on_measure };
+	[NO_store_changes] = on_refuse, [NO_store_export] = on_refuse, [NO_store_commit] = on_commit, [NO_store_measure] = on_measure };
 static const edge_fn net_handlers[net_edge_end] = { [NO_net_bridge_create] = on_ok, [NO_net_bridge_remove] = on_ok,
 	[NO_net_endpoint_create] = on_endpoint, [NO_net_endpoint_remove] = on_endpoint_remove, [NO_net_sync] = on_sync, [NO_net_clear] = on_ok,
 	[NO_net_port_pick] = on_pick, [NO_net_endpoint_open] = on_open };

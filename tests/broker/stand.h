@@ -23,7 +23,7 @@ struct stand {
 	char update_error[200];      /* so does the next run_update */
 	int64_t updated[8];          /* memory limits that run_update set */
 	size_t n_updated;
-	bool mute_prepare, mute_start, mute_update, mute_rw, mute_volume, mute_endpoint, mute_archive, mute_stats, mute_signal;   /* no answer: the peer is about to die */
+	bool mute_prepare, mute_start, mute_update, mute_rw, mute_volume, mute_endpoint, mute_archive, mute_stats, mute_signal, mute_commit;   /* no answer: the peer is about to die */
 	bool signal_ignored;         /* TERM does nothing */
 	bool port_taken;
 	struct call *muted[16];

@@ -788,6 +788,37 @@ a_network_whose_record_is_gone_keeps_nothing_else_from_recovery(void **state)
 	assert_true(inspect(s, "on")->state->running);
 }
 
+/* An operation that holds a container is no different from a pause, also when it ends badly. */
+static void
+a_commit_holds_health_checks_and_lets_them_go_on(void **state)
+{
+	struct stand *s = *state;
+	char *test[] = { (char *)(uintptr_t)"CMD", (char *)(uintptr_t)"true" };
+	struct health_config health = { .test = { 2, test }, .interval = 3600000000000, .timeout = 3600000000000 };
+	struct container_config k = { .image = (char *)(uintptr_t)"busybox", .healthcheck = &health };
+	struct api_create m = { .name = (char *)(uintptr_t)"web", .config = &k };
+	struct api_commit commit = { .ref = m.name, .pause = true };
+	struct err e = ERR_INIT;
+
+	assert_int_equal(stand_call(s, NO_container_create, &m, NULL, 0), 0);
+	assert_int_equal(stand_call(s, NO_container_start, REF("web"), NULL, 0), 0);
+	assert_non_null(ctr_find(&s->b, "web", &e)->health);
+	assert_int_equal(stand_call(s, NO_container_commit, &commit, NULL, 0), -1);
+	assert_string_equal(inspect(s, "web")->state->status, "running");
+	assert_non_null(ctr_find(&s->b, "web", &e)->health);
+	s->mute_commit = true;
+	stand_send(s, NO_container_commit, &commit);
+	stand_run(s, 30);
+	assert_null(ctr_find(&s->b, "web", &e)->health);
+	stand_crash(s);
+	s->mute_commit = false;
+	stand_start(s);
+	stand_run(s, 30);
+	assert_string_equal(inspect(s, "web")->state->status, "running");
+	assert_non_null(ctr_find(&s->b, "web", &e)->health);
+	assert_int_equal(stand_rows(s, DB_JOURNAL), 0);
+}
+
 static void
 answers_for_a_worker_that_is_gone_are_dropped(void **state)
 {
@@ -864,7 +895,7 @@ main(void)
 		T(a_reboot_ends_containers_and_policies_bring_them_back), T(a_reboot_in_the_middle_of_something_ends_containers_too), T(an_interrupted_remove_is_finished), T(an_interrupted_restart_is_finished),
 		T(a_damaged_record_is_left_out_and_nothing_is_taken_for_rubbish),
 		T(rubbish_in_the_store_goes_and_volumes_come_back), T(an_exec_runs_and_its_code_is_kept), T(an_update_is_whole_or_not_at_all), T(events_tell_a_life_in_order),
-		T(answers_for_a_worker_that_is_gone_are_dropped),
+		T(answers_for_a_worker_that_is_gone_are_dropped), T(a_commit_holds_health_checks_and_lets_them_go_on),
 		T(an_endpoint_of_a_request_is_not_attached), T(a_network_whose_record_is_gone_keeps_nothing_else_from_recovery),
 		T(a_copy_leaves_nothing_behind), T(an_interrupted_copy_is_undone),
 		T(an_empty_message_of_each_kind_is_answered), T(five_hundred_containers_are_listed_quickly),
